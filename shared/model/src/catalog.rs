@@ -1,0 +1,83 @@
+//! Everything that one node must be, compiled by the server: a blob, named by its digest.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::host::Probe;
+use crate::name::{FormulaName, NodeName, RoleName};
+use crate::resource::ResourceId;
+use crate::span::Origin;
+use crate::value::{Map, Value};
+
+/// One node's catalog. Equal catalogs have equal bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Catalog {
+    pub node: NodeName,
+    /// In the order to apply them.
+    pub resources: Vec<Entry>,
+    /// What each formula's templates see.
+    pub contexts: BTreeMap<FormulaName, Value>,
+}
+
+/// One resource: decoded by the same code that checked it on the server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    pub id: ResourceId,
+    pub formula: FormulaName,
+    /// The fields as written, with expressions evaluated; templates and sources are
+    /// [`Value::Blob`], secrets [`Value::Secret`].
+    pub fields: Map,
+    /// Failing these skips this one (a transitive closure is not needed).
+    pub require: Vec<ResourceId>,
+    pub origin: Origin,
+}
+
+/// How a change may move over the members of a role, from the `cluster:` of its formulas.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    pub role: RoleName,
+    /// Registered members that may be unavailable at once; the smallest of the formulas'.
+    pub max_unavailable: u32,
+    /// All must hold on a member for it to count as available; compiled for this node.
+    pub healthy: Vec<Health>,
+}
+
+/// One health condition of a member, asked on the member itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    pub formula: FormulaName,
+    pub probe: Probe,
+    /// How long after a step it may take to hold, in seconds.
+    pub within: u32,
+}
+
+impl Catalog {
+    /// All blobs that a node needs to plan this catalog.
+    #[must_use]
+    pub fn blobs(&self) -> Vec<Digest> {
+        let mut found = Vec::new();
+        for entry in &self.resources {
+            entry.fields.values().for_each(|value| value.blobs(&mut |digest| found.push(digest)));
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// The names of all secrets that a node needs to apply this catalog.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<crate::value::SecretRef> {
+        let mut found = Vec::new();
+        for value in self.contexts.values() {
+            value.secrets(&mut |secret| found.push(secret.clone()));
+        }
+        for entry in &self.resources {
+            entry.fields.values().for_each(|v| v.secrets(&mut |secret| found.push(secret.clone())));
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+}
