@@ -1,0 +1,63 @@
+//! Between server and agent, once a node has a certificate.
+//!
+//! Either side opens a stream, writes one request and reads one reply.
+
+use brine_model::digest::Digest;
+use brine_model::facts::Facts;
+use brine_model::name::NodeName;
+use serde::{Deserialize, Serialize};
+
+use crate::blob::BlobReply;
+use crate::job::{Job, JobId, JobResult, JobState, Progress};
+
+/// The agent asks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum AgentRequest {
+    /// Must be the first on every connection.
+    Hello(Hello),
+    /// Only digests named by the node's open jobs and its last applied catalog.
+    Blob(Digest),
+    /// Answered once it is stored: then the agent forgets it.
+    Result { job: JobId, result: JobResult },
+    Progress(Progress),
+    Facts(Facts),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    pub agent_version: String,
+    /// Of /etc/machine-id, hashed as in the enrolment.
+    pub machine_id: String,
+    pub boot_id: String,
+    /// Digest of the resource kinds and fields that it knows.
+    pub capabilities: Digest,
+    /// The catalog that it applied last.
+    pub applied: Option<Digest>,
+    /// Jobs not acknowledged yet.
+    pub jobs: Vec<JobId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum AgentReply {
+    Welcome { server_version: String, node: NodeName },
+    Blob(BlobReply),
+    Acknowledged,
+    Refused(String),
+}
+
+/// The server asks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ServerRequest {
+    Job(Box<Job>),
+    JobState(JobId),
+    /// Effective after the resource at hand.
+    Cancel(JobId),
+    /// Asked to answer at once, so that "connected" is not just believed.
+    Ping,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ServerReply {
+    Job(JobState),
+    Pong,
+}

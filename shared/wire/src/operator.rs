@@ -1,0 +1,172 @@
+//! Between `ctl` and the server.
+//!
+//! `ctl` opens a stream for each request and reads one reply; only [`OperatorRequest::Watch`]
+//! is answered by many.
+
+use std::collections::BTreeMap;
+
+use brine_model::diagnostic::Diagnostic;
+use brine_model::digest::Digest;
+use brine_model::facts::Facts;
+use brine_model::name::{NodeName, RoleName};
+use brine_model::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::job::RunId;
+use crate::run::{Event, RunDetail, RunSummary};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum OperatorRequest {
+    Status,
+    Nodes,
+    Node(NodeName),
+    /// Registers a node and makes a one-use token for it.
+    AddNode(AddNode),
+    /// Lets a waiting node in, whose key has this fingerprint.
+    AcceptNode { name: NodeName, fingerprint: String, roles: Vec<RoleName> },
+    RemoveNode(NodeName),
+    SetNode { name: NodeName, roles: Option<Vec<RoleName>>, labels: BTreeMap<String, Option<String>>, address: Option<String> },
+    AddToken(AddToken),
+    Tokens,
+    RevokeToken(String),
+    StartPlan(Start),
+    /// Plans, then waits for [`OperatorRequest::Approve`] unless `approved` is set.
+    StartApply { start: Start, approved: bool },
+    Approve(RunId),
+    Cancel(RunId),
+    Runs { limit: u32 },
+    Run(RunId),
+    /// Events from this sequence number on, until the run is over.
+    Watch { run: RunId, from: u64 },
+    /// What the agent would write: compiled and rendered, secrets masked.
+    Render { node: NodeName, path: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Start {
+    pub target: String,
+    pub skip_unreachable: bool,
+    /// Wait for other runs' leases instead of being refused.
+    pub wait: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AddNode {
+    pub name: NodeName,
+    pub roles: Vec<RoleName>,
+    pub labels: BTreeMap<String, String>,
+    /// The address that other nodes reach it at; otherwise the one that it connects from.
+    pub address: Option<String>,
+    /// Seconds that the token is good for.
+    pub ttl: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AddToken {
+    pub roles: Vec<RoleName>,
+    pub labels: BTreeMap<String, String>,
+    /// Shell-like pattern that proposed names must match: `backend*`.
+    pub names: String,
+    pub uses: u32,
+    /// Seconds.
+    pub ttl: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum OperatorReply {
+    Done,
+    Status(Status),
+    Nodes(Vec<NodeInfo>),
+    Node(Box<NodeDetail>),
+    /// The only time that the token is shown.
+    Token { id: String, token: String, expires: Timestamp },
+    Tokens(Vec<TokenInfo>),
+    Run(RunId),
+    Runs(Vec<RunSummary>),
+    RunDetail(Box<RunDetail>),
+    Event(Event),
+    /// No more events: the run is over.
+    EndOfEvents,
+    Rendered { text: String, sensitive: bool },
+    /// The state tree does not compile for the nodes concerned.
+    Invalid(Vec<Diagnostic>),
+    Refused(Refusal),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    pub why: Why,
+    /// What, where, why.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+/// Decides `ctl`'s exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Why {
+    /// The request makes no sense: an empty target, an unknown node.
+    BadRequest,
+    NotFound,
+    /// Something else must happen first: a lease is held, a node is unreachable.
+    Conflict,
+    /// The operator may not do that.
+    Forbidden,
+    /// The server itself failed.
+    Internal,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    pub server_version: String,
+    pub snapshot: String,
+    pub nodes: Vec<NodeInfo>,
+    /// Runs that are not over.
+    pub runs: Vec<RunSummary>,
+    /// Of the whole state tree, as it is now.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeInfo {
+    pub name: NodeName,
+    pub roles: Vec<RoleName>,
+    pub labels: BTreeMap<String, String>,
+    pub address: Option<String>,
+    pub enrollment: Enrollment,
+    pub connected: bool,
+    pub last_seen: Option<Timestamp>,
+    pub agent_version: Option<String>,
+    /// The catalog that it applied last, and the one that it should have.
+    pub applied: Option<Digest>,
+    pub newest: Option<Digest>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Enrollment {
+    /// Registered, no key yet.
+    Expected,
+    /// Asked for a certificate, waits for `ctl nodes accept`.
+    Waiting { fingerprint: String },
+    Enrolled { fingerprint: String, expires: Timestamp },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeDetail {
+    pub info: NodeInfo,
+    pub facts: Option<Facts>,
+    pub facts_at: Option<Timestamp>,
+    pub runs: Vec<RunSummary>,
+    /// Its catalog's resources, in order; empty where it does not compile.
+    pub resources: Vec<String>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenInfo {
+    pub id: String,
+    pub roles: Vec<RoleName>,
+    pub names: String,
+    pub uses_left: u32,
+    pub expires: Timestamp,
+}
