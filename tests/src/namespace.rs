@@ -1,0 +1,329 @@
+//! A lab: its namespaces, and the hosts in it.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::host::{Host, children};
+use crate::image::Images;
+use crate::process::{self, Output, Running};
+use crate::wait::wait_until;
+
+/// Every host that the reference fleet may have, and its address on the lab's bridge.
+pub const ADDRESSES: [(&str, Ipv4Addr); 10] = [
+    ("brine01", Ipv4Addr::new(10, 77, 0, 10)),
+    ("balancer01", Ipv4Addr::new(10, 77, 0, 11)),
+    ("balancer02", Ipv4Addr::new(10, 77, 0, 12)),
+    ("backend01", Ipv4Addr::new(10, 77, 0, 21)),
+    ("backend02", Ipv4Addr::new(10, 77, 0, 22)),
+    ("backend03", Ipv4Addr::new(10, 77, 0, 23)),
+    ("db01", Ipv4Addr::new(10, 77, 0, 31)),
+    ("db02", Ipv4Addr::new(10, 77, 0, 32)),
+    ("db03", Ipv4Addr::new(10, 77, 0, 33)),
+    ("grafana01", Ipv4Addr::new(10, 77, 0, 41)),
+];
+
+/// The address of a host of the reference fleet.
+///
+/// # Errors
+/// It has no such host.
+pub fn address(name: &str) -> Result<Ipv4Addr> {
+    ADDRESSES
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, address)| *address)
+        .with_context(|| format!("the lab has no host `{name}`; see `lab list`"))
+}
+
+/// How long a lab lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifetime {
+    /// As long as this process, even if that is killed.
+    Process,
+    /// Until `lab destroy`.
+    Detached,
+}
+
+/// A running lab.
+#[derive(Debug)]
+pub struct Lab {
+    name: String,
+    folder: PathBuf,
+    supervisor: u32,
+    /// Held so that the supervisor's standard input stays open.
+    lifeline: Mutex<Option<Child>>,
+}
+
+/// Where labs keep their hosts' disks.
+#[must_use]
+pub fn folder(name: &str) -> PathBuf {
+    std::env::var_os("BRINE_LAB_DIR").map_or_else(|| "/var/lib/brine-lab".into(), PathBuf::from).join(name)
+}
+
+impl Lab {
+    /// Makes the namespaces; a dead lab of this name is cleared away, a running one is an error.
+    ///
+    /// # Errors
+    /// A running lab has the name, or the kernel refuses a namespace.
+    pub fn start(name: &str, lifetime: Lifetime) -> Result<Self> {
+        if Self::attach(name).is_ok() {
+            bail!("a lab `{name}` is running already: `cargo lab destroy` ends it");
+        }
+        let folder = folder(name);
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        let mut command = Command::new("setsid");
+        command
+            .args(["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"])
+            .args(["sh", "-c", include_str!("supervisor.sh"), "supervisor"])
+            .arg(&folder)
+            .stdout(Stdio::null())
+            .stderr(Stdio::from(fs::File::create(folder.join("log")).context("cannot write the lab's log")?));
+        let keeper = match lifetime {
+            Lifetime::Process => {
+                command.stdin(Stdio::piped());
+                None
+            }
+            Lifetime::Detached => {
+                // A pipe whose writing end only the sleeper has; it ends with the lab.
+                let mut sleeper = Command::new("setsid")
+                    .args(["sleep", "infinity"])
+                    .stdin(Stdio::null())
+                    .stdout(Stdio::piped())
+                    .stderr(Stdio::null())
+                    .spawn()
+                    .context("cannot start the lab's keeper")?;
+                command.stdin(sleeper.stdout.take().map_or_else(Stdio::null, Stdio::from));
+                Some(sleeper.id())
+            }
+        };
+        let child = command.spawn().context("cannot start the lab's supervisor")?;
+        if let Some(keeper) = keeper {
+            fs::write(folder.join("keeper"), keeper.to_string()).context("cannot write the lab's state")?;
+        }
+        wait_until("the lab's namespaces", Duration::from_secs(20), || Ok(folder.join("ready").exists()))
+            .with_context(|| fs::read_to_string(folder.join("log")).unwrap_or_default())?;
+        let supervisor = find_supervisor(child.id()).context("the supervisor is gone")?;
+        fs::write(folder.join("pid"), supervisor.to_string()).context("cannot write the lab's state")?;
+        let lifeline = Mutex::new((lifetime == Lifetime::Process).then_some(child));
+        Ok(Self { name: name.to_owned(), folder, supervisor, lifeline })
+    }
+
+    /// A lab that another process started.
+    ///
+    /// # Errors
+    /// No lab of this name is running.
+    pub fn attach(name: &str) -> Result<Self> {
+        let folder = folder(name);
+        let pid = fs::read_to_string(folder.join("pid")).unwrap_or_default();
+        let supervisor: u32 = pid.trim().parse().ok().with_context(|| format!("no lab `{name}` is running"))?;
+        let command = fs::read(format!("/proc/{supervisor}/cmdline")).unwrap_or_default();
+        let ours = String::from_utf8_lossy(&command).contains(&*folder.to_string_lossy());
+        ensure!(ours, "no lab `{name}` is running");
+        Ok(Self { name: name.to_owned(), folder, supervisor, lifeline: Mutex::new(None) })
+    }
+
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Boots a host: a new one from `layer` over the base image, a known one from its own disk.
+    ///
+    /// # Errors
+    /// It runs already, or does not come up in a minute: the message has its console's end.
+    pub fn boot(&self, name: &str, images: &Images, layer: &Path, join: Option<&str>) -> Result<()> {
+        let host = self.host(name);
+        ensure!(!host.is_on(), "{name} is on already");
+        host.prepare(images, layer, join)?;
+        host.power_on()
+    }
+
+    /// A handle to a host; it need not be on.
+    #[must_use]
+    pub fn host(&self, name: &str) -> Host {
+        Host::new(name, self.folder.join("hosts").join(name), self.supervisor, self.cgroup())
+    }
+
+    /// Hosts that have a disk in this lab.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<Host> {
+        let mut names: Vec<String> = fs::read_dir(self.folder.join("hosts"))
+            .map(|entries| entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect())
+            .unwrap_or_default();
+        names.sort();
+        names.iter().map(|name| self.host(name)).collect()
+    }
+
+    fn cgroup(&self) -> String {
+        format!("/sys/fs/cgroup/brine-lab-{}", self.name)
+    }
+
+    /// The operator's own seat: the bridge's address, outside every host.
+    #[must_use]
+    pub fn operator(&self) -> Operator {
+        Operator { supervisor: self.supervisor }
+    }
+
+    /// Drops every packet from `from` to `to`; the other way stays open.
+    ///
+    /// # Errors
+    /// nftables refuses.
+    pub fn cut_one_way(&self, from: &str, to: &str) -> Result<()> {
+        let (source, target) = (address(from)?, address(to)?);
+        self.nft(&format!(
+            "add table bridge cut; add chain bridge cut forward {{ type filter hook forward priority 0; }}; \
+             add rule bridge cut forward ip saddr {source} ip daddr {target} drop"
+        ))
+    }
+
+    /// Drops a share of the packets to and from a host.
+    ///
+    /// # Errors
+    /// nftables refuses.
+    pub fn packet_loss(&self, host: &str, percent: u8) -> Result<()> {
+        ensure!(percent < 100, "to lose everything, cut the link");
+        let device = format!("vb-{host}");
+        self.nft(&format!(
+            "add table netdev loss; \
+             add chain netdev loss in-{host} {{ type filter hook ingress device \"{device}\" priority 0; }}; \
+             add chain netdev loss out-{host} {{ type filter hook egress device \"{device}\" priority 0; }}; \
+             add rule netdev loss in-{host} numgen random mod 100 < {percent} drop; \
+             add rule netdev loss out-{host} numgen random mod 100 < {percent} drop"
+        ))
+    }
+
+    /// Takes back [`Lab::cut_one_way`] and [`Lab::packet_loss`].
+    ///
+    /// # Errors
+    /// nftables refuses.
+    pub fn mend_network(&self) -> Result<()> {
+        self.nft("flush ruleset")
+    }
+
+    fn nft(&self, rules: &str) -> Result<()> {
+        process::succeed(self.operator().command("nft").arg(rules), Duration::from_secs(10)).map(drop)
+    }
+
+    /// Ends everything in it and removes its hosts' disks.
+    ///
+    /// # Errors
+    /// A disk cannot be removed.
+    pub fn destroy(&self) -> Result<()> {
+        let pid = nix::unistd::Pid::from_raw(self.supervisor.cast_signed());
+        let cgroup = self.cgroup();
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+        if let Ok(mut lifeline) = self.lifeline.lock()
+            && let Some(mut child) = lifeline.take()
+        {
+            let _ = child.wait();
+        }
+        if let Ok(keeper) = fs::read_to_string(self.folder.join("keeper"))
+            && let Ok(keeper) = keeper.parse()
+        {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(keeper), nix::sys::signal::Signal::SIGTERM);
+        }
+        wait_until("the lab's end", Duration::from_secs(20), || {
+            Ok(!Path::new(&format!("/proc/{}", self.supervisor)).exists())
+        })?;
+        sweep_cgroup(&cgroup);
+        fs::remove_dir_all(&self.folder).with_context(|| format!("cannot remove {}", self.folder.display()))
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let held = self.lifeline.lock().is_ok_and(|lifeline| lifeline.is_some());
+        if held {
+            let _ = self.destroy();
+        }
+    }
+}
+
+/// Cgroups outlive their processes, so a lab's are removed from a fresh mount of the hierarchy.
+fn sweep_cgroup(cgroup: &str) {
+    let script = "mount --make-rprivate / && umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup \
+                  && find \"$1\" -depth -type d -exec rmdir {} +";
+    let _ = process::run(
+        Command::new("unshare").args(["--mount", "sh", "-c", script, "sweep", cgroup]),
+        Duration::from_secs(10),
+    );
+}
+
+/// The shell that is pid 1 of the new namespace: the child of `unshare`.
+fn find_supervisor(unshare: u32) -> Option<u32> {
+    // `setsid` execs `unshare`, or forks it where it leads a process group.
+    let mut pid = unshare;
+    for _ in 0..3 {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+        if name.trim() == "sh" {
+            return Some(pid);
+        }
+        pid = *children(pid).first()?;
+    }
+    None
+}
+
+/// Runs commands in the lab's network, outside every host.
+#[derive(Debug, Clone, Copy)]
+pub struct Operator {
+    supervisor: u32,
+}
+
+impl Operator {
+    /// A command in the lab's namespaces.
+    #[must_use]
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &self.supervisor.to_string(), "-m", "-n", "-p", "--", program]);
+        command
+    }
+
+    fn shell(&self, script: &str) -> Command {
+        // The hosts' names resolve as in the hosts themselves.
+        let names = ADDRESSES.map(|(name, address)| format!("{address} {name}")).join("\\n");
+        let script = format!(
+            "mount | grep -q ' /etc/hosts ' || {{ printf '127.0.0.1 localhost\\n{names}\\n' > /run/hosts; mount --bind /run/hosts /etc/hosts; }}; {script}"
+        );
+        let mut command = self.command("sh");
+        command.args(["-c", &script]);
+        command
+    }
+
+    /// Runs a shell command to its end; a minute at most.
+    #[must_use]
+    pub fn run(&self, script: &str) -> Output {
+        process::run(&mut self.shell(script), Duration::from_secs(60))
+            .unwrap_or_else(|error| Output { code: 127, stdout: String::new(), stderr: format!("{error:#}") })
+    }
+
+    /// Runs a shell command that must succeed; gives its standard output.
+    ///
+    /// # Panics
+    /// It fails: the message has its output.
+    #[must_use = "use `run` where the output does not matter"]
+    pub fn succeed(&self, script: &str) -> String {
+        let output = self.run(script);
+        assert_eq!(output.code, 0, "`{script}` failed:\n{output}");
+        output.stdout
+    }
+
+    /// Starts a shell command and goes on.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    #[must_use]
+    pub fn spawn(&self, script: &str) -> Running {
+        process::start(&mut self.shell(script)).expect("nsenter starts")
+    }
+}

@@ -1,0 +1,20 @@
+# The lab's first process: pid 1 of its PID namespace, holder of its mounts and its network.
+# Ends when its standard input does (the test that holds the other end is gone), and with it
+# the kernel ends everything else in the lab.
+set -e
+mount --make-rprivate /
+# systemd-nspawn insists on a /run that is not on a disk.
+mount -t tmpfs tmpfs /run
+mkdir -p /run/netns
+umount -R /sys/fs/cgroup 2>/dev/null || true
+mount -t cgroup2 none /sys/fs/cgroup
+ip link set lo up
+ip link add br0 type bridge
+ip address add 10.77.0.254/24 dev br0
+ip link set br0 up
+exec 3<&0
+cat <&3 >/dev/null &
+reader=$!
+# An address that answers is what `ready` means.
+echo ready > "$1/ready"
+while kill -0 $reader 2>/dev/null; do wait $reader || true; done
