@@ -76,7 +76,13 @@ impl Fleet {
         let layer = self.lab.folder().join("server-layer");
         let (server, ctl) = (program("brine-server")?, program("ctl")?);
         let unit = source().join("server/brine-server.service");
-        image::bake(&layer, &Baked { programs: &[&server, &ctl], unit: (&unit, false) })?;
+        image::bake(
+            &layer,
+            &Baked {
+                programs: &[&server, &ctl],
+                unit: (&unit, false),
+            },
+        )?;
         self.lab.boot(SERVER, images, &layer, None)?;
         self.copy_states()?;
         let server = self.host(SERVER);
@@ -86,19 +92,32 @@ impl Fleet {
         ensure!(started.code == 0, "the server does not start:\n{started}");
         wait_until("the server to answer", Duration::from_secs(30), || {
             let status = self.ctl("status");
-            if status.code != 0 { bail!("{status}") }
+            if status.code != 0 {
+                bail!("{status}")
+            }
             Ok(true)
         })
     }
 
     fn boot_nodes(&self, images: &Images) -> Result<()> {
-        progress(&format!("booting {} bare hosts, agent baked in", NODES.len()));
+        progress(&format!(
+            "booting {} bare hosts, agent baked in",
+            NODES.len()
+        ));
         let layer = self.lab.folder().join("agent-layer");
         let agent = program("brine-agent")?;
         let unit = source().join("agent/brine-agent.service");
-        image::bake(&layer, &Baked { programs: &[&agent], unit: (&unit, true) })?;
+        image::bake(
+            &layer,
+            &Baked {
+                programs: &[&agent],
+                unit: (&unit, true),
+            },
+        )?;
         // A pool token for the backends, one token for each balancer: both ways in.
-        let pool = self.ctl_json("--output json tokens add --role backend --names 'backend*' --uses 3 --ttl 1h");
+        let pool = self.ctl_json(
+            "--output json tokens add --role backend --names 'backend*' --uses 3 --ttl 1h",
+        );
         let pool = token(&pool)?;
         std::thread::scope(|scope| {
             let booting: Vec<_> = NODES
@@ -109,21 +128,27 @@ impl Fleet {
                         let join = if *role == "backend" {
                             pool.clone()
                         } else {
-                            token(&self.ctl_json(&format!("--output json nodes add {name} --role {role}")))?
+                            token(&self.ctl_json(&format!(
+                                "--output json nodes add {name} --role {role}"
+                            )))?
                         };
                         self.lab.boot(name, images, layer, Some(&join))
                     })
                 })
                 .collect();
-            booting.into_iter().try_for_each(|thread| match thread.join() {
-                Ok(result) => result,
-                Err(_) => bail!("a boot failed"),
-            })
+            booting
+                .into_iter()
+                .try_for_each(|thread| match thread.join() {
+                    Ok(result) => result,
+                    Err(_) => bail!("a boot failed"),
+                })
         })?;
         progress("waiting until all have enrolled");
-        wait_until("all nodes to enrol and connect", Duration::from_secs(60), || {
-            Ok(self.connected()? == NODES.len())
-        })
+        wait_until(
+            "all nodes to enrol and connect",
+            Duration::from_secs(60),
+            || Ok(self.connected()? == NODES.len()),
+        )
     }
 
     /// Back to a healthy fleet as the shipped library has it, whatever happened before.
@@ -197,7 +222,8 @@ impl Fleet {
     #[must_use]
     pub fn ctl_json(&self, arguments: &str) -> Value {
         let output = self.ctl(arguments);
-        serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("ctl {arguments}: {error}\n{output}"))
+        serde_json::from_str(&output.stdout)
+            .unwrap_or_else(|error| panic!("ctl {arguments}: {error}\n{output}"))
     }
 
     /// What `ctl nodes list` says of one node.
@@ -216,14 +242,22 @@ impl Fleet {
     /// # Errors
     /// `ctl` fails.
     pub fn connected(&self) -> Result<usize> {
-        Ok(self.nodes()?.iter().filter(|node| node["connected"] == true).count())
+        Ok(self
+            .nodes()?
+            .iter()
+            .filter(|node| node["connected"] == true)
+            .count())
     }
 
     fn nodes(&self) -> Result<Vec<Value>> {
         let output = self.ctl("--output json nodes list");
         ensure!(output.code == 0, "{output}");
-        let value: Value = serde_json::from_str(&output.stdout).with_context(|| output.to_string())?;
-        value.as_array().cloned().with_context(|| output.to_string())
+        let value: Value =
+            serde_json::from_str(&output.stdout).with_context(|| output.to_string())?;
+        value
+            .as_array()
+            .cloned()
+            .with_context(|| output.to_string())
     }
 
     /// Writes a file of the server's state tree.
@@ -231,7 +265,9 @@ impl Fleet {
     /// # Panics
     /// It cannot be written.
     pub fn write_state(&self, path: &str, text: &str) {
-        self.brine01().write_file(&format!("{STATES}/{path}"), text.as_bytes()).expect("the state tree is writable");
+        self.brine01()
+            .write_file(&format!("{STATES}/{path}"), text.as_bytes())
+            .expect("the state tree is writable");
     }
 
     /// Appends to a file of the server's state tree.
@@ -251,22 +287,32 @@ impl Fleet {
         let leader = server.leader().context("the server's host is off")?;
         let target = format!("/proc/{leader}/root{STATES}/");
         process::succeed(
-            Command::new("cp").arg("-rT").arg(source().join("states")).arg(&target),
+            Command::new("cp")
+                .arg("-rT")
+                .arg(source().join("states"))
+                .arg(&target),
             Duration::from_secs(30),
         )?;
-        fs::create_dir_all(format!("{target}artifacts")).context("cannot create the artifacts' folder")?;
-        fs::copy(&self.webapp, format!("{target}artifacts/webapp")).context("cannot copy the application")?;
+        fs::create_dir_all(format!("{target}artifacts"))
+            .context("cannot create the artifacts' folder")?;
+        fs::copy(&self.webapp, format!("{target}artifacts/webapp"))
+            .context("cannot copy the application")?;
         Ok(())
     }
 }
 
 fn token(reply: &Value) -> Result<String> {
-    reply["token"].as_str().map(str::to_owned).with_context(|| format!("no token in {reply}"))
+    reply["token"]
+        .as_str()
+        .map(str::to_owned)
+        .with_context(|| format!("no token in {reply}"))
 }
 
 /// The checkout that this was built from.
 fn source() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."))
 }
 
 /// A program of the workspace, built beside the running one.

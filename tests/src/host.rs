@@ -28,17 +28,28 @@ pub struct Host {
 /// The direct children of a process.
 pub(crate) fn children(pid: u32) -> Vec<u32> {
     let mut found = Vec::new();
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
     for task in tasks {
         let text = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        found.extend(text.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+        found.extend(
+            text.split_whitespace()
+                .filter_map(|pid| pid.parse::<u32>().ok()),
+        );
     }
     found
 }
 
 impl Host {
     pub(crate) fn new(name: &str, folder: PathBuf, supervisor: u32, cgroup: String) -> Self {
-        Self { name: name.to_owned(), folder, supervisor, cgroup }
+        Self {
+            name: name.to_owned(),
+            folder,
+            supervisor,
+            cgroup,
+        }
     }
 
     #[must_use]
@@ -50,26 +61,37 @@ impl Host {
     pub(crate) fn prepare(&self, images: &Images, layer: &Path, join: Option<&str>) -> Result<()> {
         let etc = self.folder.join("upper/etc");
         let network = etc.join("systemd/network");
-        fs::create_dir_all(&network).with_context(|| format!("cannot create {}", network.display()))?;
+        fs::create_dir_all(&network)
+            .with_context(|| format!("cannot create {}", network.display()))?;
         let write = |path: &str, text: &str| {
-            fs::write(etc.join(path), text).with_context(|| format!("cannot write /etc/{path} of {}", self.name))
+            fs::write(etc.join(path), text)
+                .with_context(|| format!("cannot write /etc/{path} of {}", self.name))
         };
         write("hostname", &format!("{}\n", self.name))?;
-        let names = ADDRESSES.map(|(name, address)| format!("{address} {name}\n")).concat();
+        let names = ADDRESSES
+            .map(|(name, address)| format!("{address} {name}\n"))
+            .concat();
         write("hosts", &format!("127.0.0.1 localhost\n{names}"))?;
         write(
             "systemd/network/10-host0.network",
-            &format!("[Match]\nName=host0\n[Network]\nAddress={}/24\nLinkLocalAddressing=no\n", address(&self.name)?),
+            &format!(
+                "[Match]\nName=host0\n[Network]\nAddress={}/24\nLinkLocalAddressing=no\n",
+                address(&self.name)?
+            ),
         )?;
         if let Some(join) = join {
             let file = self.folder.join("join");
             fs::write(&file, join).context("cannot write the join credential")?;
-            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).context("cannot set a mode")?;
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600))
+                .context("cannot set a mode")?;
         }
         let lower = format!("{}:{}", layer.display(), images.base.display());
         fs::write(self.folder.join("lower"), lower).context("cannot write the lab's state")?;
-        fs::write(self.folder.join("repository"), images.repository.display().to_string())
-            .context("cannot write the lab's state")
+        fs::write(
+            self.folder.join("repository"),
+            images.repository.display().to_string(),
+        )
+        .context("cannot write the lab's state")
     }
 
     /// Boots it from its disk and waits until systemd says `running`.
@@ -78,11 +100,21 @@ impl Host {
     /// It does not come up in a minute: the message has its console's end.
     pub fn power_on(&self) -> Result<()> {
         let read = |name: &str| {
-            fs::read_to_string(self.folder.join(name)).with_context(|| format!("{} was never booted", self.name))
+            fs::read_to_string(self.folder.join(name))
+                .with_context(|| format!("{} was never booted", self.name))
         };
-        let console = fs::File::create(self.folder.join("console")).context("cannot write the console")?;
+        let console =
+            fs::File::create(self.folder.join("console")).context("cannot write the console")?;
         let child = Command::new("setsid")
-            .args(["nsenter", "-t", &self.supervisor.to_string(), "-m", "-n", "-p", "--"])
+            .args([
+                "nsenter",
+                "-t",
+                &self.supervisor.to_string(),
+                "-m",
+                "-n",
+                "-p",
+                "--",
+            ])
             .args(["sh", "-c", include_str!("boot.sh"), "boot", &self.name])
             .arg(&self.folder)
             .args([&self.cgroup, &read("lower")?, &read("repository")?])
@@ -91,7 +123,8 @@ impl Host {
             .stderr(Stdio::from(console))
             .spawn()
             .with_context(|| format!("cannot boot {}", self.name))?;
-        fs::write(self.folder.join("boot-pid"), child.id().to_string()).context("cannot write the lab's state")?;
+        fs::write(self.folder.join("boot-pid"), child.id().to_string())
+            .context("cannot write the lab's state")?;
         self.wait_running()
     }
 
@@ -100,14 +133,20 @@ impl Host {
     /// # Errors
     /// Not within a minute: the message has its console's end.
     pub fn wait_running(&self) -> Result<()> {
-        wait_until(&format!("{} to run", self.name), Duration::from_secs(90), || {
-            Ok(self.run("systemctl is-system-running").stdout.trim() == "running")
-        })
+        wait_until(
+            &format!("{} to run", self.name),
+            Duration::from_secs(90),
+            || Ok(self.run("systemctl is-system-running").stdout.trim() == "running"),
+        )
         .with_context(|| {
             let text = fs::read_to_string(self.folder.join("console")).unwrap_or_default();
             let failed = self.run("systemctl --failed --no-legend --plain");
             let tail: Vec<&str> = text.lines().rev().take(20).collect();
-            format!("{}\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"), failed.stdout)
+            format!(
+                "{}\n{}",
+                tail.into_iter().rev().collect::<Vec<_>>().join("\n"),
+                failed.stdout
+            )
         })
     }
 
@@ -143,11 +182,33 @@ impl Host {
     /// # Errors
     /// The host is off.
     pub fn command(&self, program: &str) -> Result<Command> {
-        let leader = self.leader().with_context(|| format!("{} is off", self.name))?;
+        let leader = self
+            .leader()
+            .with_context(|| format!("{} is off", self.name))?;
         let mut command = Command::new("nsenter");
         command
-            .args(["-t", &leader.to_string(), "-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w", "--"])
-            .args(["env", "-i", PATH, "HOME=/root", "LANG=C.UTF-8", "TERM=dumb", program]);
+            .args([
+                "-t",
+                &leader.to_string(),
+                "-m",
+                "-u",
+                "-i",
+                "-n",
+                "-p",
+                "-C",
+                "-r",
+                "-w",
+                "--",
+            ])
+            .args([
+                "env",
+                "-i",
+                PATH,
+                "HOME=/root",
+                "LANG=C.UTF-8",
+                "TERM=dumb",
+                program,
+            ]);
         Ok(command)
     }
 
@@ -155,8 +216,14 @@ impl Host {
     #[must_use]
     pub fn run(&self, script: &str) -> Output {
         self.command("sh")
-            .and_then(|mut command| process::run(command.args(["-c", script]), Duration::from_secs(120)))
-            .unwrap_or_else(|error| Output { code: 127, stdout: String::new(), stderr: format!("{error:#}") })
+            .and_then(|mut command| {
+                process::run(command.args(["-c", script]), Duration::from_secs(120))
+            })
+            .unwrap_or_else(|error| Output {
+                code: 127,
+                stdout: String::new(),
+                stderr: format!("{error:#}"),
+            })
     }
 
     /// Runs a shell command that must succeed; gives its standard output.
@@ -165,7 +232,11 @@ impl Host {
     /// It fails: the message has its output.
     pub fn succeed(&self, script: &str) -> String {
         let output = self.run(script);
-        assert_eq!(output.code, 0, "on {}: `{script}` failed:\n{output}", self.name);
+        assert_eq!(
+            output.code, 0,
+            "on {}: `{script}` failed:\n{output}",
+            self.name
+        );
         output.stdout
     }
 
@@ -184,10 +255,13 @@ impl Host {
     /// # Errors
     /// The host is off, or the file cannot be written.
     pub fn write_file(&self, path: &str, content: &[u8]) -> Result<()> {
-        let leader = self.leader().with_context(|| format!("{} is off", self.name))?;
+        let leader = self
+            .leader()
+            .with_context(|| format!("{} is off", self.name))?;
         let target = PathBuf::from(format!("/proc/{leader}/root{path}"));
         if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent).with_context(|| format!("cannot create the folder of {path}"))?;
+            fs::create_dir_all(parent)
+                .with_context(|| format!("cannot create the folder of {path}"))?;
         }
         fs::write(&target, content).with_context(|| format!("cannot write {path} on {}", self.name))
     }
@@ -225,11 +299,16 @@ impl Host {
 
     fn wait_off(&self) -> Result<()> {
         let boot = fs::read_to_string(self.folder.join("boot-pid")).unwrap_or_default();
-        wait_until(&format!("{} to be off", self.name), Duration::from_secs(90), || {
-            let state = fs::read_to_string(format!("/proc/{}/stat", boot.trim())).unwrap_or_default();
-            // A zombie's parent is this very process, which has no need of its exit code.
-            Ok(!self.is_on() && (state.is_empty() || state.contains(") Z ")))
-        })
+        wait_until(
+            &format!("{} to be off", self.name),
+            Duration::from_secs(90),
+            || {
+                let state =
+                    fs::read_to_string(format!("/proc/{}/stat", boot.trim())).unwrap_or_default();
+                // A zombie's parent is this very process, which has no need of its exit code.
+                Ok(!self.is_on() && (state.is_empty() || state.contains(") Z ")))
+            },
+        )
     }
 
     /// Reboots it in order and waits until it runs again.
@@ -239,9 +318,11 @@ impl Host {
     pub fn reboot(&self) -> Result<()> {
         let before = self.leader();
         let _ = self.run("systemctl reboot");
-        wait_until(&format!("{} to reboot", self.name), Duration::from_secs(90), || {
-            Ok(self.leader().is_some_and(|leader| Some(leader) != before))
-        })?;
+        wait_until(
+            &format!("{} to reboot", self.name),
+            Duration::from_secs(90),
+            || Ok(self.leader().is_some_and(|leader| Some(leader) != before)),
+        )?;
         self.wait_running()
     }
 
@@ -263,7 +344,15 @@ impl Host {
 
     fn link(&self, state: &str) -> Result<()> {
         let mut command = Command::new("nsenter");
-        command.args(["-t", &self.supervisor.to_string(), "-n", "--", "ip", "link", "set"]);
+        command.args([
+            "-t",
+            &self.supervisor.to_string(),
+            "-n",
+            "--",
+            "ip",
+            "link",
+            "set",
+        ]);
         command.args([&format!("vb-{}", self.name), state]);
         process::succeed(&mut command, Duration::from_secs(10)).map(drop)
     }
@@ -287,7 +376,15 @@ impl Host {
     fn set_frozen(&self, value: &str) -> Result<()> {
         let script = format!("echo {value} > {}/{}/cgroup.freeze", self.cgroup, self.name);
         let mut command = Command::new("nsenter");
-        command.args(["-t", &self.supervisor.to_string(), "-m", "--", "sh", "-c", &script]);
+        command.args([
+            "-t",
+            &self.supervisor.to_string(),
+            "-m",
+            "--",
+            "sh",
+            "-c",
+            &script,
+        ]);
         process::succeed(&mut command, Duration::from_secs(10)).map(drop)
     }
 
@@ -299,8 +396,11 @@ impl Host {
         ensure!(!self.is_on(), "{} is on", self.name);
         let root = self.folder.join("root");
         let mut command = Command::new("nsenter");
-        command.args(["-t", &self.supervisor.to_string(), "-m", "--", "umount"]).arg(root);
+        command
+            .args(["-t", &self.supervisor.to_string(), "-m", "--", "umount"])
+            .arg(root);
         let _ = process::run(&mut command, Duration::from_secs(10));
-        fs::remove_dir_all(&self.folder).with_context(|| format!("cannot remove {}'s disk", self.name))
+        fs::remove_dir_all(&self.folder)
+            .with_context(|| format!("cannot remove {}'s disk", self.name))
     }
 }

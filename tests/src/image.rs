@@ -18,7 +18,8 @@ use crate::process::succeed;
 const RECIPE: &str = "3";
 
 /// Beyond Debian's minimal base. strace and socat are for scenarios.
-const IN_BASE: &str = "systemd,systemd-sysv,dbus,iproute2,procps,strace,socat,util-linux-extra,libnss-myhostname";
+const IN_BASE: &str =
+    "systemd,systemd-sysv,dbus,iproute2,procps,strace,socat,util-linux-extra,libnss-myhostname";
 
 const LONG: Duration = Duration::from_secs(1800);
 
@@ -46,11 +47,18 @@ pub fn ensure_images() -> Result<Images> {
         progress("building the base image (about a minute, once)");
         build_base(target)
     })?;
-    let key = base.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let repository = cached("repository", &[RECIPE, &key, &FOR_ROLES.join(" ")], |target| {
-        progress("downloading the roles' packages (once)");
-        packages::download(&base, &FOR_ROLES, target)
-    })?;
+    let key = base
+        .file_name()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let repository = cached(
+        "repository",
+        &[RECIPE, &key, &FOR_ROLES.join(" ")],
+        |target| {
+            progress("downloading the roles' packages (once)");
+            packages::download(&base, &FOR_ROLES, target)
+        },
+    )?;
     Ok(Images { base, repository })
 }
 
@@ -59,13 +67,20 @@ pub fn ensure_images() -> Result<Images> {
 ///
 /// # Errors
 /// `build` failed, or the cache cannot be written.
-pub fn cached(name: &str, inputs: &[&str], build: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+pub fn cached(
+    name: &str,
+    inputs: &[&str],
+    build: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
     let folder = cache();
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let key = blake3::hash(inputs.join("\0").as_bytes()).to_hex();
     let target = folder.join(format!("{name}-{}", &key[..12]));
-    let lock = fs::File::create(folder.join(format!("{name}.lock"))).context("cannot lock the cache")?;
-    let _lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, e)| e).context("cannot lock the cache")?;
+    let lock =
+        fs::File::create(folder.join(format!("{name}.lock"))).context("cannot lock the cache")?;
+    let _lock = Flock::lock(lock, FlockArg::LockExclusive)
+        .map_err(|(_, e)| e)
+        .context("cannot lock the cache")?;
     if target.exists() {
         return Ok(target);
     }
@@ -73,18 +88,23 @@ pub fn cached(name: &str, inputs: &[&str], build: impl FnOnce(&Path) -> Result<(
     let _ = fs::remove_dir_all(&partial);
     let _ = fs::remove_file(&partial);
     build(&partial)?;
-    fs::rename(&partial, &target).with_context(|| format!("cannot rename {}", partial.display()))?;
+    fs::rename(&partial, &target)
+        .with_context(|| format!("cannot rename {}", partial.display()))?;
     Ok(target)
 }
 
 fn build_base(target: &Path) -> Result<()> {
     let list = target.with_extension("list");
-    fs::write(&list, packages::sources()?).with_context(|| format!("cannot write {}", list.display()))?;
+    fs::write(&list, packages::sources()?)
+        .with_context(|| format!("cannot write {}", list.display()))?;
     succeed(
         Command::new("mmdebstrap")
             .args(["--mode=root", "--variant=minbase", "--quiet"])
             .arg(format!("--include={IN_BASE}"))
-            .args(["--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/doc/*"])
+            .args([
+                "--dpkgopt=path-exclude=/usr/share/man/*",
+                "--dpkgopt=path-exclude=/usr/share/doc/*",
+            ])
             .arg(SUITE)
             .arg(target)
             .arg(&list),
@@ -93,7 +113,8 @@ fn build_base(target: &Path) -> Result<()> {
     .context("cannot build the base image")?;
     let _ = fs::remove_file(&list);
     let write = |path: &str, text: &str| {
-        fs::write(target.join(path), text).with_context(|| format!("cannot write {path} of the image"))
+        fs::write(target.join(path), text)
+            .with_context(|| format!("cannot write {path} of the image"))
     };
     // An empty file: systemd makes up an id at first boot and keeps it.
     write("etc/machine-id", "")?;
@@ -105,7 +126,8 @@ fn build_base(target: &Path) -> Result<()> {
     fs::create_dir_all(&wants).context("cannot create a folder of the image")?;
     let networkd = wants.join("systemd-networkd.service");
     if !networkd.exists() {
-        symlink("/lib/systemd/system/systemd-networkd.service", &networkd).context("cannot enable networkd")?;
+        symlink("/lib/systemd/system/systemd-networkd.service", &networkd)
+            .context("cannot enable networkd")?;
     }
     Ok(())
 }
@@ -128,7 +150,8 @@ pub fn bake(layer: &Path, baked: &Baked<'_>) -> Result<()> {
     let units = layer.join("etc/systemd/system");
     let wants = units.join("multi-user.target.wants");
     for folder in [&bin, &wants] {
-        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
     }
     for program in baked.programs {
         let to = bin.join(program.file_name().unwrap_or_default());
@@ -141,7 +164,8 @@ pub fn bake(layer: &Path, baked: &Baked<'_>) -> Result<()> {
     if enabled {
         let link = wants.join(name);
         let _ = fs::remove_file(&link);
-        symlink(Path::new("/etc/systemd/system").join(name), link).context("cannot enable a unit")?;
+        symlink(Path::new("/etc/systemd/system").join(name), link)
+            .context("cannot enable a unit")?;
     }
     Ok(())
 }

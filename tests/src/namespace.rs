@@ -62,7 +62,9 @@ pub struct Lab {
 /// Where labs keep their hosts' disks.
 #[must_use]
 pub fn folder(name: &str) -> PathBuf {
-    std::env::var_os("BRINE_LAB_DIR").map_or_else(|| "/var/lib/brine-lab".into(), PathBuf::from).join(name)
+    std::env::var_os("BRINE_LAB_DIR")
+        .map_or_else(|| "/var/lib/brine-lab".into(), PathBuf::from)
+        .join(name)
 }
 
 impl Lab {
@@ -76,14 +78,25 @@ impl Lab {
         }
         let folder = folder(name);
         let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
         let mut command = Command::new("setsid");
         command
-            .args(["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"])
+            .args([
+                "unshare",
+                "--mount",
+                "--net",
+                "--pid",
+                "--fork",
+                "--kill-child",
+                "--mount-proc",
+            ])
             .args(["sh", "-c", include_str!("supervisor.sh"), "supervisor"])
             .arg(&folder)
             .stdout(Stdio::null())
-            .stderr(Stdio::from(fs::File::create(folder.join("log")).context("cannot write the lab's log")?));
+            .stderr(Stdio::from(
+                fs::File::create(folder.join("log")).context("cannot write the lab's log")?,
+            ));
         let keeper = match lifetime {
             Lifetime::Process => {
                 command.stdin(Stdio::piped());
@@ -102,16 +115,27 @@ impl Lab {
                 Some(sleeper.id())
             }
         };
-        let child = command.spawn().context("cannot start the lab's supervisor")?;
+        let child = command
+            .spawn()
+            .context("cannot start the lab's supervisor")?;
         if let Some(keeper) = keeper {
-            fs::write(folder.join("keeper"), keeper.to_string()).context("cannot write the lab's state")?;
+            fs::write(folder.join("keeper"), keeper.to_string())
+                .context("cannot write the lab's state")?;
         }
-        wait_until("the lab's namespaces", Duration::from_secs(20), || Ok(folder.join("ready").exists()))
-            .with_context(|| fs::read_to_string(folder.join("log")).unwrap_or_default())?;
+        wait_until("the lab's namespaces", Duration::from_secs(20), || {
+            Ok(folder.join("ready").exists())
+        })
+        .with_context(|| fs::read_to_string(folder.join("log")).unwrap_or_default())?;
         let supervisor = find_supervisor(child.id()).context("the supervisor is gone")?;
-        fs::write(folder.join("pid"), supervisor.to_string()).context("cannot write the lab's state")?;
+        fs::write(folder.join("pid"), supervisor.to_string())
+            .context("cannot write the lab's state")?;
         let lifeline = Mutex::new((lifetime == Lifetime::Process).then_some(child));
-        Ok(Self { name: name.to_owned(), folder, supervisor, lifeline })
+        Ok(Self {
+            name: name.to_owned(),
+            folder,
+            supervisor,
+            lifeline,
+        })
     }
 
     /// A lab that another process started.
@@ -121,11 +145,20 @@ impl Lab {
     pub fn attach(name: &str) -> Result<Self> {
         let folder = folder(name);
         let pid = fs::read_to_string(folder.join("pid")).unwrap_or_default();
-        let supervisor: u32 = pid.trim().parse().ok().with_context(|| format!("no lab `{name}` is running"))?;
+        let supervisor: u32 = pid
+            .trim()
+            .parse()
+            .ok()
+            .with_context(|| format!("no lab `{name}` is running"))?;
         let command = fs::read(format!("/proc/{supervisor}/cmdline")).unwrap_or_default();
         let ours = String::from_utf8_lossy(&command).contains(&*folder.to_string_lossy());
         ensure!(ours, "no lab `{name}` is running");
-        Ok(Self { name: name.to_owned(), folder, supervisor, lifeline: Mutex::new(None) })
+        Ok(Self {
+            name: name.to_owned(),
+            folder,
+            supervisor,
+            lifeline: Mutex::new(None),
+        })
     }
 
     #[must_use]
@@ -142,7 +175,13 @@ impl Lab {
     ///
     /// # Errors
     /// It runs already, or does not come up in a minute: the message has its console's end.
-    pub fn boot(&self, name: &str, images: &Images, layer: &Path, join: Option<&str>) -> Result<()> {
+    pub fn boot(
+        &self,
+        name: &str,
+        images: &Images,
+        layer: &Path,
+        join: Option<&str>,
+    ) -> Result<()> {
         let host = self.host(name);
         ensure!(!host.is_on(), "{name} is on already");
         host.prepare(images, layer, join)?;
@@ -152,14 +191,24 @@ impl Lab {
     /// A handle to a host; it need not be on.
     #[must_use]
     pub fn host(&self, name: &str) -> Host {
-        Host::new(name, self.folder.join("hosts").join(name), self.supervisor, self.cgroup())
+        Host::new(
+            name,
+            self.folder.join("hosts").join(name),
+            self.supervisor,
+            self.cgroup(),
+        )
     }
 
     /// Hosts that have a disk in this lab.
     #[must_use]
     pub fn hosts(&self) -> Vec<Host> {
         let mut names: Vec<String> = fs::read_dir(self.folder.join("hosts"))
-            .map(|entries| entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect())
+            .map(|entries| {
+                entries
+                    .flatten()
+                    .map(|e| e.file_name().to_string_lossy().into_owned())
+                    .collect()
+            })
             .unwrap_or_default();
         names.sort();
         names.iter().map(|name| self.host(name)).collect()
@@ -172,7 +221,9 @@ impl Lab {
     /// The operator's own seat: the bridge's address, outside every host.
     #[must_use]
     pub fn operator(&self) -> Operator {
-        Operator { supervisor: self.supervisor }
+        Operator {
+            supervisor: self.supervisor,
+        }
     }
 
     /// Drops every packet from `from` to `to`; the other way stays open.
@@ -212,7 +263,11 @@ impl Lab {
     }
 
     fn nft(&self, rules: &str) -> Result<()> {
-        process::succeed(self.operator().command("nft").arg(rules), Duration::from_secs(10)).map(drop)
+        process::succeed(
+            self.operator().command("nft").arg(rules),
+            Duration::from_secs(10),
+        )
+        .map(drop)
     }
 
     /// Ends everything in it and removes its hosts' disks.
@@ -231,19 +286,26 @@ impl Lab {
         if let Ok(keeper) = fs::read_to_string(self.folder.join("keeper"))
             && let Ok(keeper) = keeper.parse()
         {
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(keeper), nix::sys::signal::Signal::SIGTERM);
+            let _ = nix::sys::signal::kill(
+                nix::unistd::Pid::from_raw(keeper),
+                nix::sys::signal::Signal::SIGTERM,
+            );
         }
         wait_until("the lab's end", Duration::from_secs(20), || {
             Ok(!Path::new(&format!("/proc/{}", self.supervisor)).exists())
         })?;
         sweep_cgroup(&cgroup);
-        fs::remove_dir_all(&self.folder).with_context(|| format!("cannot remove {}", self.folder.display()))
+        fs::remove_dir_all(&self.folder)
+            .with_context(|| format!("cannot remove {}", self.folder.display()))
     }
 }
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        let held = self.lifeline.lock().is_ok_and(|lifeline| lifeline.is_some());
+        let held = self
+            .lifeline
+            .lock()
+            .is_ok_and(|lifeline| lifeline.is_some());
         if held {
             let _ = self.destroy();
         }
@@ -285,13 +347,23 @@ impl Operator {
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
-        command.args(["-t", &self.supervisor.to_string(), "-m", "-n", "-p", "--", program]);
+        command.args([
+            "-t",
+            &self.supervisor.to_string(),
+            "-m",
+            "-n",
+            "-p",
+            "--",
+            program,
+        ]);
         command
     }
 
     fn shell(&self, script: &str) -> Command {
         // The hosts' names resolve as in the hosts themselves.
-        let names = ADDRESSES.map(|(name, address)| format!("{address} {name}")).join("\\n");
+        let names = ADDRESSES
+            .map(|(name, address)| format!("{address} {name}"))
+            .join("\\n");
         let script = format!(
             "mount | grep -q ' /etc/hosts ' || {{ printf '127.0.0.1 localhost\\n{names}\\n' > /run/hosts; mount --bind /run/hosts /etc/hosts; }}; {script}"
         );
@@ -303,15 +375,19 @@ impl Operator {
     /// Runs a shell command to its end; a minute at most.
     #[must_use]
     pub fn run(&self, script: &str) -> Output {
-        process::run(&mut self.shell(script), Duration::from_secs(60))
-            .unwrap_or_else(|error| Output { code: 127, stdout: String::new(), stderr: format!("{error:#}") })
+        process::run(&mut self.shell(script), Duration::from_secs(60)).unwrap_or_else(|error| {
+            Output {
+                code: 127,
+                stdout: String::new(),
+                stderr: format!("{error:#}"),
+            }
+        })
     }
 
     /// Runs a shell command that must succeed; gives its standard output.
     ///
     /// # Panics
     /// It fails: the message has its output.
-    #[must_use = "use `run` where the output does not matter"]
     pub fn succeed(&self, script: &str) -> String {
         let output = self.run(script);
         assert_eq!(output.code, 0, "`{script}` failed:\n{output}");

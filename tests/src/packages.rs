@@ -31,30 +31,50 @@ pub fn sources() -> Result<String> {
     for file in files {
         let text = fs::read_to_string(&file).unwrap_or_default();
         if file.extension().is_some_and(|e| e == "sources") {
-            text.split("\n\n").for_each(|stanza| entries.extend(from_stanza(stanza)));
+            text.split("\n\n")
+                .for_each(|stanza| entries.extend(from_stanza(stanza)));
         } else {
-            entries.extend(text.lines().filter(|line| is_debian(line)).map(str::to_owned));
+            entries.extend(
+                text.lines()
+                    .filter(|line| is_debian(line))
+                    .map(str::to_owned),
+            );
         }
     }
-    ensure!(!entries.is_empty(), "no apt source for {SUITE} is configured on this machine");
+    ensure!(
+        !entries.is_empty(),
+        "no apt source for {SUITE} is configured on this machine"
+    );
     Ok(entries.join("\n") + "\n")
 }
 
 fn is_debian(line: &str) -> bool {
-    let words: Vec<&str> = line.split_whitespace().filter(|word| !word.starts_with('[')).collect();
+    let words: Vec<&str> = line
+        .split_whitespace()
+        .filter(|word| !word.starts_with('['))
+        .collect();
     words.first() == Some(&"deb")
-        && words.get(2).is_some_and(|suite| suite.split('-').next() == Some(SUITE))
+        && words
+            .get(2)
+            .is_some_and(|suite| suite.split('-').next() == Some(SUITE))
         && words.contains(&"main")
 }
 
 /// A deb822 stanza as one-line entries.
 fn from_stanza(stanza: &str) -> Vec<String> {
     let field = |name: &str| {
-        stanza.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+        stanza
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+            .map(str::trim)
     };
-    let (Some(uris), Some(suites)) = (field("URIs"), field("Suites")) else { return Vec::new() };
+    let (Some(uris), Some(suites)) = (field("URIs"), field("Suites")) else {
+        return Vec::new();
+    };
     let components = field("Components").unwrap_or("main");
-    let options = field("Signed-By").map(|key| format!("[signed-by={key}] ")).unwrap_or_default();
+    let options = field("Signed-By")
+        .map(|key| format!("[signed-by={key}] "))
+        .unwrap_or_default();
     let mut entries = Vec::new();
     for uri in uris.split_whitespace() {
         for suite in suites.split_whitespace() {
@@ -75,7 +95,8 @@ fn from_stanza(stanza: &str) -> Vec<String> {
 pub fn download(base: &Path, packages: &[&str], folder: &Path) -> Result<()> {
     let partial = folder.join("partial");
     let lists = folder.join(".lists");
-    fs::create_dir_all(&partial).and_then(|()| fs::create_dir_all(&lists))
+    fs::create_dir_all(&partial)
+        .and_then(|()| fs::create_dir_all(&lists))
         .with_context(|| format!("cannot create {}", folder.display()))?;
     let list = folder.join(".sources.list");
     fs::write(&list, sources()?).with_context(|| format!("cannot write {}", list.display()))?;
@@ -84,25 +105,46 @@ pub fn download(base: &Path, packages: &[&str], folder: &Path) -> Result<()> {
         succeed(
             Command::new("apt-get")
                 .env("DEBIAN_FRONTEND", "noninteractive")
-                .args(["-o", &option("Dir::Etc::sourcelist", &list), "-o", "Dir::Etc::sourceparts=-"])
+                .args([
+                    "-o",
+                    &option("Dir::Etc::sourcelist", &list),
+                    "-o",
+                    "Dir::Etc::sourceparts=-",
+                ])
                 .args(["-o", &option("Dir::State::lists", &lists)])
-                .args(["-o", &option("Dir::State::status", &base.join("var/lib/dpkg/status"))])
+                .args([
+                    "-o",
+                    &option("Dir::State::status", &base.join("var/lib/dpkg/status")),
+                ])
                 .args(["-o", &option("Dir::Cache::archives", folder)])
-                .args(["-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache="])
+                .args([
+                    "-o",
+                    "Dir::Cache::pkgcache=",
+                    "-o",
+                    "Dir::Cache::srcpkgcache=",
+                ])
                 .args(["-o", "APT::Sandbox::User=root"])
                 .args(arguments),
             LONG,
         )
     };
     apt(&["update", "-q"])?;
-    let mut install = vec!["install", "-qy", "--no-install-recommends", "--download-only"];
+    let mut install = vec![
+        "install",
+        "-qy",
+        "--no-install-recommends",
+        "--download-only",
+    ];
     install.extend(packages);
     apt(&install).context("cannot download the roles' packages")?;
     for leftover in [lists.as_path(), partial.as_path()] {
-        fs::remove_dir_all(leftover).with_context(|| format!("cannot remove {}", leftover.display()))?;
+        fs::remove_dir_all(leftover)
+            .with_context(|| format!("cannot remove {}", leftover.display()))?;
     }
     let index = succeed(
-        Command::new("dpkg-scanpackages").args(["-m", "."]).current_dir(folder),
+        Command::new("dpkg-scanpackages")
+            .args(["-m", "."])
+            .current_dir(folder),
         LONG,
     )?;
     fs::write(folder.join("Packages"), index).context("cannot write the package index")
@@ -116,8 +158,13 @@ mod tests {
     fn only_debians_own_sources() {
         let stanza = "Types: deb\nURIs: http://mirror/debian\nSuites: bookworm bookworm-updates\nComponents: main";
         assert_eq!(from_stanza(stanza).len(), 2);
-        assert!(from_stanza("Types: deb\nURIs: https://x/node\nSuites: nodistro\nComponents: main").is_empty());
-        assert!(is_debian("deb [signed-by=/k] http://mirror/debian bookworm main contrib"));
+        assert!(
+            from_stanza("Types: deb\nURIs: https://x/node\nSuites: nodistro\nComponents: main")
+                .is_empty()
+        );
+        assert!(is_debian(
+            "deb [signed-by=/k] http://mirror/debian bookworm main contrib"
+        ));
         assert!(!is_debian("deb http://mirror/x cloud-sdk-bookworm main"));
         assert!(!is_debian("# deb http://mirror/debian bookworm main"));
     }

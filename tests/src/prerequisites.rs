@@ -27,8 +27,11 @@ pub fn ensure_installed() -> Result<()> {
         nix::unistd::geteuid().is_root(),
         "the lab needs root: it makes namespaces, mounts and network links"
     );
-    let missing: Vec<&str> =
-        NEEDED.iter().filter(|(program, _)| !is_on_path(program)).map(|(_, package)| *package).collect();
+    let missing: Vec<&str> = NEEDED
+        .iter()
+        .filter(|(program, _)| !is_on_path(program))
+        .map(|(_, package)| *package)
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -40,14 +43,19 @@ pub fn ensure_installed() -> Result<()> {
 }
 
 /// A line for the person who waits.
-#[expect(clippy::print_stderr, reason = "this is a command-line program's progress")]
+#[expect(
+    clippy::print_stderr,
+    reason = "this is a command-line program's progress"
+)]
 pub fn progress(line: &str) {
     eprintln!("lab: {line}");
 }
 
 fn apt_get(arguments: &[&str]) -> Result<()> {
     succeed(
-        Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"),
+        Command::new("apt-get")
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive"),
         Duration::from_secs(900),
     )
     .map(drop)
@@ -55,7 +63,14 @@ fn apt_get(arguments: &[&str]) -> Result<()> {
 }
 
 fn is_on_path(program: &str) -> bool {
-    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
-        .iter()
-        .any(|folder| Path::new(folder).join(program).exists())
+    [
+        "/usr/local/sbin",
+        "/usr/local/bin",
+        "/usr/sbin",
+        "/usr/bin",
+        "/sbin",
+        "/bin",
+    ]
+    .iter()
+    .any(|folder| Path::new(folder).join(program).exists())
 }

@@ -44,7 +44,11 @@ pub fn start(command: &mut Command) -> Result<Running> {
         .with_context(|| format!("cannot start {:?}", command.get_program()))?;
     let stdout = child.stdout.take().map(collect);
     let stderr = child.stderr.take().map(collect);
-    Ok(Running { child, stdout, stderr })
+    Ok(Running {
+        child,
+        stdout,
+        stderr,
+    })
 }
 
 /// Runs a command to its end or to the time limit.
@@ -88,7 +92,9 @@ impl Running {
             match self.child.try_wait() {
                 Ok(Some(status)) => {
                     use std::os::unix::process::ExitStatusExt;
-                    break status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+                    break status
+                        .code()
+                        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
                 }
                 Ok(None) if Instant::now() < deadline => {
                     std::thread::sleep(Duration::from_millis(5));
@@ -108,7 +114,11 @@ impl Running {
             }
             _ => String::new(),
         };
-        Output { code, stdout: text(self.stdout.take()), stderr: text(self.stderr.take()) }
+        Output {
+            code,
+            stdout: text(self.stdout.take()),
+            stderr: text(self.stderr.take()),
+        }
     }
 }
 

@@ -8,7 +8,11 @@ use anyhow::{Result, bail};
 ///
 /// # Errors
 /// It did not hold in time; says what was awaited and the last error.
-pub fn wait_until(what: &str, within: Duration, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+pub fn wait_until(
+    what: &str,
+    within: Duration,
+    mut holds: impl FnMut() -> Result<bool>,
+) -> Result<()> {
     let deadline = Instant::now() + within;
     loop {
         let last = holds();

@@ -18,7 +18,8 @@ use crate::process::succeed;
 /// Go cannot be had, or the program does not compile: the message has the compiler's words.
 pub fn build(source: &Path) -> Result<PathBuf> {
     let main = source.join("main.go");
-    let text = fs::read_to_string(&main).with_context(|| format!("cannot read {}", main.display()))?;
+    let text =
+        fs::read_to_string(&main).with_context(|| format!("cannot read {}", main.display()))?;
     cached("webapp", &["1", &text], |target| {
         progress("building the web application with Debian's Go (about a minute, once)");
         let images = ensure_images()?;

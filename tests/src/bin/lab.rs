@@ -11,13 +11,16 @@ use lab::{Lab, Lifetime};
 
 /// Real systemd hosts on one machine, to play with Brine and to test it.
 #[derive(Parser)]
-#[command(name = "cargo lab", after_help = "Examples:
+#[command(
+    name = "cargo lab",
+    after_help = "Examples:
   cargo lab demo                      the main job, from bare hosts to a serving fleet
   cargo lab enter brine01             a shell on the server's host: ctl status
   cargo lab run balancer01 -- systemctl status haproxy
   cargo lab fault power-cut backend02
   cargo lab test                      every test, scenarios on real hosts included
-  cargo lab destroy")]
+  cargo lab destroy"
+)]
 struct Arguments {
     /// Which lab: several can run side by side.
     #[arg(long, global = true, default_value = "demo")]
@@ -105,7 +108,11 @@ fn run(arguments: &Arguments) -> Result<()> {
         }
         Verb::Fault { kind, host } => fault(&Lab::attach(name)?, *kind, host),
         Verb::Destroy => Lab::attach(name)?.destroy(),
-        Verb::Test { quick, long, filter } => test(*quick, *long, filter.as_deref()),
+        Verb::Test {
+            quick,
+            long,
+            filter,
+        } => test(*quick, *long, filter.as_deref()),
     }
 }
 
@@ -142,14 +149,24 @@ fn demo(name: &str) -> Result<()> {
     say("\noperator$ for i in 1 2 3; do curl http://balancer01/; done");
     for balancer in ["balancer01", "balancer02"] {
         lab::wait_until("all backends in rotation", Duration::from_secs(20), || {
-            let mut answers: Vec<String> =
-                (0..3).map(|_| fleet.operator().run(&format!("curl -sf http://{balancer}/")).stdout).collect();
+            let mut answers: Vec<String> = (0..3)
+                .map(|_| {
+                    fleet
+                        .operator()
+                        .run(&format!("curl -sf http://{balancer}/"))
+                        .stdout
+                })
+                .collect();
             answers.sort();
             answers.dedup();
             Ok(answers.len() == 3)
         })?;
     }
-    say(fleet.operator().run("for i in 1 2 3; do curl -s http://balancer01/; done").stdout.trim_end());
+    say(fleet
+        .operator()
+        .run("for i in 1 2 3; do curl -s http://balancer01/; done")
+        .stdout
+        .trim_end());
     next_steps(name);
     Ok(())
 }
@@ -168,7 +185,11 @@ fn say(text: &str) {
 }
 
 fn next_steps(name: &str) {
-    let lab = if name == "demo" { "cargo lab".to_owned() } else { format!("cargo lab --name {name}") };
+    let lab = if name == "demo" {
+        "cargo lab".to_owned()
+    } else {
+        format!("cargo lab --name {name}")
+    };
     say(&format!(
         "
 Play on:
@@ -185,7 +206,12 @@ fn list(name: &str) -> Result<()> {
     let lab = Lab::attach(name)?;
     for host in lab.hosts() {
         let address = lab::namespace::address(host.name())?;
-        say(&format!("{:<12} {:<12} {}", host.name(), address, if host.is_on() { "on" } else { "off" }));
+        say(&format!(
+            "{:<12} {:<12} {}",
+            host.name(),
+            address,
+            if host.is_on() { "on" } else { "off" }
+        ));
     }
     Ok(())
 }
@@ -204,8 +230,15 @@ fn enter(lab: &Lab, host: &str, command: &[&str]) -> Result<()> {
         }
         process
     };
-    let status = process.args(command).status().context("cannot start nsenter")?;
-    ensure!(status.success(), "`{}` on {host} ended with {status}", command.join(" "));
+    let status = process
+        .args(command)
+        .status()
+        .context("cannot start nsenter")?;
+    ensure!(
+        status.success(),
+        "`{}` on {host} ended with {status}",
+        command.join(" ")
+    );
     Ok(())
 }
 
@@ -228,14 +261,32 @@ fn fault(lab: &Lab, kind: Fault, host: &str) -> Result<()> {
 fn test(quick: bool, long: bool, filter: Option<&str>) -> Result<()> {
     if filter.is_none() {
         cargo(&["fmt", "--all", "--check"], &[])?;
-        cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"], &[])?;
+        cargo(
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--quiet",
+                "--",
+                "-D",
+                "warnings",
+            ],
+            &[],
+        )?;
         cargo(&["test", "--workspace"], &[])?;
     }
     if quick {
         return Ok(());
     }
     build()?;
-    let mut arguments = vec!["test", "--package", "brine-tests", "--test", "scenarios", "--"];
+    let mut arguments = vec![
+        "test",
+        "--package",
+        "brine-tests",
+        "--test",
+        "scenarios",
+        "--",
+    ];
     arguments.extend(["--test-threads=1", "--nocapture"]);
     arguments.extend(filter);
     let mut environment = vec![("BRINE_LAB", "1")];

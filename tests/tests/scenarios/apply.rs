@@ -12,8 +12,16 @@ const BALANCERS: [&str; 2] = ["balancer01", "balancer02"];
 pub(super) fn from_bare_hosts(fleet: &Fleet) {
     let plan = fleet.ctl("plan all");
     assert_eq!(plan.code, 0, "a plan on bare nodes has no errors:\n{plan}");
-    for part in ["package:haproxy", "file:/etc/haproxy/haproxy.cfg", "service:webapp", "service:haproxy"] {
-        assert!(plan.stdout.contains(part), "the plan leaves out {part}:\n{plan}");
+    for part in [
+        "package:haproxy",
+        "file:/etc/haproxy/haproxy.cfg",
+        "service:webapp",
+        "service:haproxy",
+    ] {
+        assert!(
+            plan.stdout.contains(part),
+            "the plan leaves out {part}:\n{plan}"
+        );
     }
     let applied = fleet.ctl("apply all --yes");
     assert_eq!(applied.code, 0, "the first apply succeeds:\n{applied}");
@@ -23,15 +31,26 @@ pub(super) fn from_bare_hosts(fleet: &Fleet) {
 fn either_balancer_answers_with_each_backend_in_turn() {
     let Some(fleet) = super::fleet() else { return };
     for balancer in BALANCERS {
-        wait_until("all three backends in rotation", Duration::from_secs(20), || {
-            let mut seen = Vec::new();
-            for _ in 0..3 {
-                seen.push(fleet.operator().succeed(&format!("curl -sf http://{balancer}/")));
-            }
-            seen.sort();
-            Ok(seen.len() == 3
-                && BACKENDS.iter().zip(&seen).all(|(name, answer)| answer.trim() == format!("Hello from {name}")))
-        })
+        wait_until(
+            "all three backends in rotation",
+            Duration::from_secs(20),
+            || {
+                let mut seen = Vec::new();
+                for _ in 0..3 {
+                    seen.push(
+                        fleet
+                            .operator()
+                            .succeed(&format!("curl -sf http://{balancer}/")),
+                    );
+                }
+                seen.sort();
+                Ok(seen.len() == 3
+                    && BACKENDS
+                        .iter()
+                        .zip(&seen)
+                        .all(|(name, answer)| answer.trim() == format!("Hello from {name}")))
+            },
+        )
         .expect("each backend answers in turn");
     }
 }
@@ -52,15 +71,24 @@ fn the_second_apply_changes_nothing_and_forks_nothing() {
     let before: Vec<String> = hosts.iter().map(|host| services(&fleet, host)).collect();
     let again = fleet.ctl("apply all --yes");
     for host in &hosts {
-        fleet.host(host).succeed("pkill -INT strace; while pgrep -x strace >/dev/null; do sleep 0.05; done");
+        fleet
+            .host(host)
+            .succeed("pkill -INT strace; while pgrep -x strace >/dev/null; do sleep 0.05; done");
     }
     assert_eq!(again.code, 0, "{again}");
     let json = fleet.ctl_json("apply all --yes");
     assert_eq!(again.code, 0, "{json}");
     for (host, before) in hosts.iter().zip(before) {
-        assert_eq!(services(&fleet, host), before, "a service of {host} was touched");
+        assert_eq!(
+            services(&fleet, host),
+            before,
+            "a service of {host} was touched"
+        );
         let trace = fleet.host(host).succeed("cat /tmp/trace");
-        assert!(!trace.contains("exec") && !trace.contains("fork("), "{host} started processes:\n{trace}");
+        assert!(
+            !trace.contains("exec") && !trace.contains("fork("),
+            "{host} started processes:\n{trace}"
+        );
     }
     // The tracer does see processes: a guard against a check that cannot fail.
     let host = fleet.host("backend01");
@@ -69,7 +97,9 @@ fn the_second_apply_changes_nothing_and_forks_nothing() {
 }
 
 fn services(fleet: &Fleet, host: &str) -> String {
-    fleet.host(host).succeed("systemctl show -p Id,MainPID,InvocationID haproxy webapp 2>/dev/null")
+    fleet
+        .host(host)
+        .succeed("systemctl show -p Id,MainPID,InvocationID haproxy webapp 2>/dev/null")
 }
 
 #[test]
@@ -77,9 +107,17 @@ fn the_command_of_the_title_works_as_typed() {
     let Some(fleet) = super::fleet() else { return };
     // Without a terminal and without --yes it must not touch anything.
     assert_eq!(fleet.ctl("apply role=balancer </dev/null").code, 2);
-    let typed = fleet.brine01().succeed("echo y | script -qec 'ctl apply role=balancer' /dev/null");
-    assert!(typed.contains("balancer01") && typed.contains("balancer02"), "{typed}");
-    assert!(!typed.contains("backend01"), "only the role is concerned:\n{typed}");
+    let typed = fleet
+        .brine01()
+        .succeed("echo y | script -qec 'ctl apply role=balancer' /dev/null");
+    assert!(
+        typed.contains("balancer01") && typed.contains("balancer02"),
+        "{typed}"
+    );
+    assert!(
+        !typed.contains("backend01"),
+        "only the role is concerned:\n{typed}"
+    );
     assert_ne!(fleet.ctl("apply ''").code, 0, "an empty target is an error");
 }
 
@@ -91,7 +129,11 @@ fn images_hold_no_identity_and_hosts_enrol_as_themselves() {
         let host = fleet.host(host);
         ids.push(host.succeed("cat /etc/machine-id"));
         ids.push(host.succeed("sha256sum < /var/lib/brine-agent/key.pem"));
-        assert_eq!(host.succeed("stat -c %a /var/lib/brine-agent/key.pem").trim(), "600");
+        assert_eq!(
+            host.succeed("stat -c %a /var/lib/brine-agent/key.pem")
+                .trim(),
+            "600"
+        );
     }
     let all = ids.len();
     ids.sort();
@@ -103,26 +145,47 @@ fn images_hold_no_identity_and_hosts_enrol_as_themselves() {
 fn a_secret_shows_nowhere() {
     let Some(fleet) = super::fleet() else { return };
     let canary = "canary-7f3a9c1e5b";
-    fleet.write_state("formulas/vault/formula.yaml", "formula: vault\ndescription: Holds a secret.\n\
+    fleet.write_state(
+        "formulas/vault/formula.yaml",
+        "formula: vault\ndescription: Holds a secret.\n\
         parameters:\n  password: { type: secret, description: A canary. }\n\
-        resources:\n  - file: /etc/vault.conf\n    template: vault.conf.hbs\n    mode: 0640\n");
-    fleet.write_state("formulas/vault/templates/vault.conf.hbs", "password={{vault.password}}\n");
-    fleet.write_state("roles/backend.yaml", "role: backend\ndescription: Test.\nformulas: [base, webapp, vault]\nmembers: 3\n");
+        resources:\n  - file: /etc/vault.conf\n    template: vault.conf.hbs\n    mode: 0640\n",
+    );
+    fleet.write_state(
+        "formulas/vault/templates/vault.conf.hbs",
+        "password={{vault.password}}\n",
+    );
+    fleet.write_state(
+        "roles/backend.yaml",
+        "role: backend\ndescription: Test.\nformulas: [base, webapp, vault]\nmembers: 3\n",
+    );
     fleet.brine01().succeed(&format!(
         "umask 077; printf 'common:\\n  vault:\\n    password: {canary}\\n' > /var/lib/brine-server/secrets.yaml"
     ));
     let mut shown = String::new();
-    for command in ["plan role=backend", "apply role=backend --yes", "render backend01 /etc/vault.conf", "runs list", "--output json status"] {
+    for command in [
+        "plan role=backend",
+        "apply role=backend --yes",
+        "render backend01 /etc/vault.conf",
+        "runs list",
+        "--output json status",
+    ] {
         let output = fleet.ctl(command);
         shown.push_str(&format!("$ ctl {command}\n{output}\n"));
     }
     assert_eq!(
-        fleet.host("backend01").succeed("cat /etc/vault.conf").trim(),
+        fleet
+            .host("backend01")
+            .succeed("cat /etc/vault.conf")
+            .trim(),
         format!("password={canary}"),
         "{shown}"
     );
     assert!(shown.contains("sensitive"), "{shown}");
-    assert!(!shown.contains(canary), "a secret in ctl's output:\n{shown}");
+    assert!(
+        !shown.contains(canary),
+        "a secret in ctl's output:\n{shown}"
+    );
     // Its one home on each side, and the file itself, are the only places that have it.
     let homes = fleet.brine01().succeed(&format!("journalctl -o cat | grep -c {canary}; grep -rl {canary} /var/lib/brine-server /var/log || true"));
     assert_eq!(homes.trim(), "0\n/var/lib/brine-server/secrets.yaml");
@@ -131,5 +194,8 @@ fn a_secret_shows_nowhere() {
     ));
     let lines: Vec<&str> = homes.lines().collect();
     assert_eq!(lines[0], "0", "the journal has the secret");
-    assert!(lines[1..].iter().all(|path| path.contains("secrets")), "{homes}");
+    assert!(
+        lines[1..].iter().all(|path| path.contains("secrets")),
+        "{homes}"
+    );
 }

@@ -19,29 +19,49 @@ fn an_agent_killed_at_random_moments_always_converges_next_time() {
         if round % 2 == 0 {
             host.succeed("apt-get remove -qy haproxy >/dev/null 2>&1; rm -f /etc/motd");
         }
-        fleet.write_state("data/roles/balancer.yaml", &format!("haproxy: {{ maxconn: {} }}\n", 2001 + round));
+        fleet.write_state(
+            "data/roles/balancer.yaml",
+            &format!("haproxy: {{ maxconn: {} }}\n", 2001 + round),
+        );
         let run = fleet.spawn_ctl("apply node=balancer01 --yes");
         std::thread::sleep(moment(round));
         host.succeed("systemctl kill -s KILL brine-agent");
         let _ = run.wait_with_output();
         let file = host.run("cat /etc/haproxy/haproxy.cfg");
         if file.code == 0 {
-            assert!(file.stdout.starts_with("global") && file.stdout.contains("use-service prometheus-exporter"), "half a file in round {round}: {file}");
+            assert!(
+                file.stdout.starts_with("global")
+                    && file.stdout.contains("use-service prometheus-exporter"),
+                "half a file in round {round}: {file}"
+            );
         }
         if round % 5 == 4 {
             host.reboot().expect("it reboots");
         }
-        wait_until("the agent is back", Duration::from_secs(60), || Ok(fleet.node("balancer01")?["connected"] == true)).expect("back");
+        wait_until("the agent is back", Duration::from_secs(60), || {
+            Ok(fleet.node("balancer01")?["connected"] == true)
+        })
+        .expect("back");
         let next = fleet.ctl("apply node=balancer01 --yes");
         assert_eq!(next.code, 0, "round {round} does not converge:\n{next}");
         let left = fleet.ctl("plan --detailed-exit-code node=balancer01");
         assert_eq!(left.code, 0, "round {round} leaves something:\n{left}");
         // Not what the file says but what runs: the reload that was owed happened.
-        let running = host.succeed("echo 'show info' | socat - UNIX-CONNECT:/run/haproxy/admin.sock | grep ^Maxconn:");
-        assert_eq!(running.trim(), format!("Maxconn: {}", 2001 + round), "round {round}: an owed reload was lost");
+        let running = host.succeed(
+            "echo 'show info' | socat - UNIX-CONNECT:/run/haproxy/admin.sock | grep ^Maxconn:",
+        );
+        assert_eq!(
+            running.trim(),
+            format!("Maxconn: {}", 2001 + round),
+            "round {round}: an owed reload was lost"
+        );
         let invocation = host.succeed("systemctl show -p InvocationID --value haproxy");
         assert_eq!(fleet.ctl("apply node=balancer01 --yes").code, 0);
-        assert_eq!(host.succeed("systemctl show -p InvocationID --value haproxy"), invocation, "round {round}: a restart that was not owed");
+        assert_eq!(
+            host.succeed("systemctl show -p InvocationID --value haproxy"),
+            invocation,
+            "round {round}: a restart that was not owed"
+        );
     }
 }
 
@@ -53,11 +73,24 @@ fn a_restart_owed_across_a_crash_is_paid_once() {
     // What a crash between the file and the restart leaves behind.
     host.succeed("sed -i s/Hello/Adieu/ /etc/webapp/environment");
     let plan = fleet.ctl("plan node=backend01");
-    assert!(plan.stdout.contains("restart"), "the owed restart is planned:\n{plan}");
+    assert!(
+        plan.stdout.contains("restart"),
+        "the owed restart is planned:\n{plan}"
+    );
     assert_eq!(fleet.ctl("apply node=backend01 --yes").code, 0);
     let after = host.succeed("systemctl show -p InvocationID --value webapp");
     // Edited and mended again: the running process had read neither, so nothing was owed.
-    assert!(after == before || fleet.operator().succeed("curl -sf http://backend01:8090/").contains("Hello"));
+    assert!(
+        after == before
+            || fleet
+                .operator()
+                .succeed("curl -sf http://backend01:8090/")
+                .contains("Hello")
+    );
     assert_eq!(fleet.ctl("apply node=backend01 --yes").code, 0);
-    assert_eq!(host.succeed("systemctl show -p InvocationID --value webapp"), after, "paid twice");
+    assert_eq!(
+        host.succeed("systemctl show -p InvocationID --value webapp"),
+        after,
+        "paid twice"
+    );
 }

@@ -6,19 +6,44 @@ fn each_kind_of_drift_is_planned_and_mended() {
     let host = fleet.host("balancer01");
     let cases = [
         ("systemctl stop haproxy", "service:haproxy", "start"),
-        ("systemctl disable --quiet haproxy 2>/dev/null", "service:haproxy", "enable"),
-        ("echo '# by hand' >> /etc/haproxy/haproxy.cfg", "file:/etc/haproxy/haproxy.cfg", "-# by hand"),
-        ("chmod 0666 /etc/haproxy/haproxy.cfg", "file:/etc/haproxy/haproxy.cfg", "0666"),
+        (
+            "systemctl disable --quiet haproxy 2>/dev/null",
+            "service:haproxy",
+            "enable",
+        ),
+        (
+            "echo '# by hand' >> /etc/haproxy/haproxy.cfg",
+            "file:/etc/haproxy/haproxy.cfg",
+            "-# by hand",
+        ),
+        (
+            "chmod 0666 /etc/haproxy/haproxy.cfg",
+            "file:/etc/haproxy/haproxy.cfg",
+            "0666",
+        ),
         ("chown haproxy /etc/motd", "file:/etc/motd", "haproxy"),
-        ("apt-get remove -qy haproxy >/dev/null 2>&1", "package:haproxy", "install"),
+        (
+            "apt-get remove -qy haproxy >/dev/null 2>&1",
+            "package:haproxy",
+            "install",
+        ),
     ];
     for (damage, resource, shown) in cases {
         host.succeed(damage);
         let plan = fleet.ctl("plan role=balancer");
         assert_eq!(plan.code, 0, "{damage}:\n{plan}");
-        assert!(plan.stdout.contains(resource), "{damage}: the plan leaves out {resource}:\n{plan}");
-        assert!(plan.stdout.contains(shown), "{damage}: the plan does not show `{shown}`:\n{plan}");
-        assert!(!plan.stdout.contains("file:/etc/motd") || resource.contains("motd"), "{plan}");
+        assert!(
+            plan.stdout.contains(resource),
+            "{damage}: the plan leaves out {resource}:\n{plan}"
+        );
+        assert!(
+            plan.stdout.contains(shown),
+            "{damage}: the plan does not show `{shown}`:\n{plan}"
+        );
+        assert!(
+            !plan.stdout.contains("file:/etc/motd") || resource.contains("motd"),
+            "{plan}"
+        );
         assert_eq!(fleet.ctl("apply role=balancer --yes").code, 0, "{damage}");
         let after = fleet.ctl("plan --detailed-exit-code role=balancer");
         assert_eq!(after.code, 0, "{damage}: something is left:\n{after}");
@@ -33,6 +58,12 @@ fn mending_a_mode_restarts_nothing() {
     let before = host.succeed("systemctl show -p InvocationID --value webapp");
     host.succeed("chmod 0600 /etc/webapp/environment");
     assert_eq!(fleet.ctl("apply node=backend02 --yes").code, 0);
-    assert_eq!(host.succeed("stat -c %a /etc/webapp/environment").trim(), "644");
-    assert_eq!(host.succeed("systemctl show -p InvocationID --value webapp"), before);
+    assert_eq!(
+        host.succeed("stat -c %a /etc/webapp/environment").trim(),
+        "644"
+    );
+    assert_eq!(
+        host.succeed("systemctl show -p InvocationID --value webapp"),
+        before
+    );
 }

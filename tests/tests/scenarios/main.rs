@@ -17,9 +17,7 @@ use lab::fleet::Fleet;
 /// The fleet, converged, for one scenario at a time; none where `BRINE_LAB` is not set.
 fn fleet() -> Option<MutexGuard<'static, Fleet>> {
     static FLEET: OnceLock<Mutex<Fleet>> = OnceLock::new();
-    if std::env::var_os("BRINE_LAB").is_none() {
-        return None;
-    }
+    std::env::var_os("BRINE_LAB")?;
     let fleet = FLEET.get_or_init(|| {
         let fleet = Fleet::start("scenarios").expect("the fleet starts");
         apply::from_bare_hosts(&fleet);
@@ -27,11 +25,17 @@ fn fleet() -> Option<MutexGuard<'static, Fleet>> {
     });
     // A scenario that failed before may have left anything: converging again is the reset.
     let fleet = fleet.lock().unwrap_or_else(PoisonError::into_inner);
-    fleet.converge().expect("the fleet converges before the scenario");
+    fleet
+        .converge()
+        .expect("the fleet converges before the scenario");
     Some(fleet)
 }
 
 /// How often a repeating scenario repeats: its short form, or what `BRINE_LONG` asks for.
 fn rounds(short: usize, long: usize) -> usize {
-    if std::env::var_os("BRINE_LONG").is_some() { long } else { short }
+    if std::env::var_os("BRINE_LONG").is_some() {
+        long
+    } else {
+        short
+    }
 }

@@ -8,39 +8,53 @@ use lab::wait_until;
 fn never_two_backends_out_at_once() {
     let Some(fleet) = super::fleet() else { return };
     let watch = fleet.operator().spawn(
-        "worst=0; n=0; while [ ! -e /tmp/stop-watch ]; do out=0; for b in 01 02 03; do \
+        "worst=0; n=0; while [ ! -e /run/stop-watch ]; do out=0; for b in 01 02 03; do \
          curl -sf -m 1 -o /dev/null http://backend$b:8090/healthz || out=$((out+1)); done; n=$((n+1)); \
          [ $out -gt $worst ] && worst=$out; done; echo $n $worst",
     );
     fleet.write_state("data/roles/backend.yaml", "webapp: { greeting: Rolled }\n");
     let applied = fleet.ctl("apply role=backend --yes");
-    fleet.operator().succeed("touch /tmp/stop-watch");
+    fleet.operator().succeed("touch /run/stop-watch");
     let counted = watch.wait_with_output();
-    fleet.operator().succeed("rm -f /tmp/stop-watch");
+    fleet.operator().succeed("rm -f /run/stop-watch");
     assert_eq!(applied.code, 0, "{applied}");
-    let counts: Vec<u32> = counted.stdout.split_whitespace().filter_map(|n| n.parse().ok()).collect();
+    let counts: Vec<u32> = counted
+        .stdout
+        .split_whitespace()
+        .filter_map(|n| n.parse().ok())
+        .collect();
     assert!(counts[0] > 3, "it watched: {counted}");
     assert!(counts[1] <= 1, "{} backends were out at once", counts[1]);
     for backend in ["backend01", "backend02", "backend03"] {
-        let answer = fleet.operator().succeed(&format!("curl -sf http://{backend}:8090/"));
+        let answer = fleet
+            .operator()
+            .succeed(&format!("curl -sf http://{backend}:8090/"));
         assert_eq!(answer.trim(), format!("Rolled from {backend}"));
     }
     // The record says the same: each started after the one before was healthy again.
     let starts: Vec<u64> = ["backend01", "backend02", "backend03"]
         .iter()
         .map(|b| {
-            let at = fleet.host(b).succeed("systemctl show -p ExecMainStartTimestampMonotonic --value webapp");
+            let at = fleet
+                .host(b)
+                .succeed("systemctl show -p ExecMainStartTimestampMonotonic --value webapp");
             at.trim().parse().expect("a number")
         })
         .collect();
-    assert!(starts.windows(2).all(|pair| pair[0] != pair[1]), "{starts:?}");
+    assert!(
+        starts.windows(2).all(|pair| pair[0] != pair[1]),
+        "{starts:?}"
+    );
 }
 
 #[test]
 fn with_a_dead_member_it_refuses_before_touching_another() {
     let Some(fleet) = super::fleet() else { return };
     fleet.write_state("data/roles/backend.yaml", "webapp: { greeting: Careful }\n");
-    fleet.host("backend03").power_cut().expect("the power is cut");
+    fleet
+        .host("backend03")
+        .power_cut()
+        .expect("the power is cut");
     wait_until("the server notices", Duration::from_secs(90), || {
         Ok(fleet.node("backend03")?["connected"] == false)
     })
@@ -51,10 +65,18 @@ fn with_a_dead_member_it_refuses_before_touching_another() {
     assert!(format!("{whole}").contains("backend03"), "{whole}");
 
     let one = fleet.ctl("apply node=backend01 --yes");
-    assert!(one.code == 4 || one.code == 1, "the gate holds for members outside the target:\n{one}");
-    assert!(format!("{one}").contains("backend03"), "it says who is missing:\n{one}");
+    assert!(
+        one.code == 4 || one.code == 1,
+        "the gate holds for members outside the target:\n{one}"
+    );
+    assert!(
+        format!("{one}").contains("backend03"),
+        "it says who is missing:\n{one}"
+    );
     for backend in ["backend01", "backend02"] {
-        let answer = fleet.operator().succeed(&format!("curl -sf http://{backend}:8090/"));
+        let answer = fleet
+            .operator()
+            .succeed(&format!("curl -sf http://{backend}:8090/"));
         assert_eq!(answer.trim(), format!("Hello from {backend}"), "untouched");
     }
 }
