@@ -3,6 +3,8 @@
 set -e
 name=$1 state=$2 cgroup=$3 lower=$4 repository=$5
 mkdir -p "$state/upper" "$state/work" "$state/root" "$cgroup/$name"
+# A host that lost its power while it was frozen must not freeze its next boot.
+echo 0 > "$cgroup/$name/cgroup.freeze"
 echo $$ > "$cgroup/$name/cgroup.procs"
 mountpoint -q "$state/root" || mount -t overlay overlay \
   -o "lowerdir=$lower,upperdir=$state/upper,workdir=$state/work" "$state/root"

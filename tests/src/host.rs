@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::image::Images;
 use crate::namespace::{ADDRESSES, address};
-use crate::process::{self, Output, Running};
+use crate::process::{self, Output, Running, children};
 use crate::wait::wait_until;
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -23,23 +23,6 @@ pub struct Host {
     folder: PathBuf,
     supervisor: u32,
     cgroup: String,
-}
-
-/// The direct children of a process.
-pub(crate) fn children(pid: u32) -> Vec<u32> {
-    let mut found = Vec::new();
-    let tasks = fs::read_dir(format!("/proc/{pid}/task"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    for task in tasks {
-        let text = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        found.extend(
-            text.split_whitespace()
-                .filter_map(|pid| pid.parse::<u32>().ok()),
-        );
-    }
-    found
 }
 
 impl Host {
@@ -250,20 +233,21 @@ impl Host {
         process::start(command.args(["-c", script])).expect("nsenter starts")
     }
 
-    /// Writes a file, with the folders above it.
+    /// Writes a file, with the folders above it. It is written from within the host, where a
+    /// symbolic link cannot lead out of it.
     ///
     /// # Errors
     /// The host is off, or the file cannot be written.
     pub fn write_file(&self, path: &str, content: &[u8]) -> Result<()> {
-        let leader = self
-            .leader()
-            .with_context(|| format!("{} is off", self.name))?;
-        let target = PathBuf::from(format!("/proc/{leader}/root{path}"));
-        if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent)
-                .with_context(|| format!("cannot create the folder of {path}"))?;
-        }
-        fs::write(&target, content).with_context(|| format!("cannot write {path} on {}", self.name))
+        let mut command = self.command("sh")?;
+        command.args(["-c", "mkdir -p \"${1%/*}/\" && cat >\"$1\"", "write", path]);
+        let output = process::start_with(&mut command, content)?.wait(Duration::from_secs(30));
+        ensure!(
+            output.code == 0,
+            "cannot write {path} on {}: {output}",
+            self.name
+        );
+        Ok(())
     }
 
     /// The host's pid 1 is gone at once; its peers may be told politely by the kernel.
@@ -275,6 +259,10 @@ impl Host {
             let pid = nix::unistd::Pid::from_raw(leader.cast_signed());
             nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL)
                 .with_context(|| format!("cannot kill {}", self.name))?;
+        }
+        // A frozen host dies as it is; what kept it running must not stay frozen.
+        if self.cgroup_folder().is_dir() {
+            self.set_frozen("0")?;
         }
         self.wait_off()
     }
@@ -373,19 +361,28 @@ impl Host {
         self.set_frozen("0")
     }
 
+    /// Its cgroup as the lab's first process sees it: the machine may have that hierarchy elsewhere.
+    fn cgroup_folder(&self) -> PathBuf {
+        PathBuf::from(format!(
+            "/proc/{}/root{}/{}",
+            self.supervisor, self.cgroup, self.name
+        ))
+    }
+
     fn set_frozen(&self, value: &str) -> Result<()> {
-        let script = format!("echo {value} > {}/{}/cgroup.freeze", self.cgroup, self.name);
-        let mut command = Command::new("nsenter");
-        command.args([
-            "-t",
-            &self.supervisor.to_string(),
-            "-m",
-            "--",
-            "sh",
-            "-c",
-            &script,
-        ]);
-        process::succeed(&mut command, Duration::from_secs(10)).map(drop)
+        let cgroup = self.cgroup_folder();
+        fs::write(cgroup.join("cgroup.freeze"), value)
+            .with_context(|| format!("cannot freeze or thaw {}", self.name))?;
+        let wanted = format!("frozen {value}");
+        wait_until(
+            &format!("{} to be {wanted}", self.name),
+            Duration::from_secs(10),
+            || {
+                let events = fs::read_to_string(cgroup.join("cgroup.events"))
+                    .context("cannot ask its cgroup")?;
+                Ok(events.lines().any(|line| line == wanted))
+            },
+        )
     }
 
     /// Forgets its disk: the next boot is a new machine's first.

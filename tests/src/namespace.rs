@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::host::{Host, children};
-use crate::image::Images;
-use crate::process::{self, Output, Running};
+use crate::host::Host;
+use crate::image::{self, Images};
+use crate::process::{self, Output, Running, children};
 use crate::wait::wait_until;
 
 /// Every host that the reference fleet may have, and its address on the lab's bridge.
@@ -76,59 +76,43 @@ impl Lab {
         if Self::attach(name).is_ok() {
             bail!("a lab `{name}` is running already: `cargo lab destroy` ends it");
         }
+        sweep_dead_labs();
         let folder = folder(name);
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
-        let mut command = Command::new("setsid");
-        command
-            .args([
-                "unshare",
-                "--mount",
-                "--net",
-                "--pid",
-                "--fork",
-                "--kill-child",
-                "--mount-proc",
-            ])
-            .args(["sh", "-c", include_str!("supervisor.sh"), "supervisor"])
-            .arg(&folder)
-            .stdout(Stdio::null())
-            .stderr(Stdio::from(
-                fs::File::create(folder.join("log")).context("cannot write the lab's log")?,
-            ));
-        let keeper = match lifetime {
-            Lifetime::Process => {
-                command.stdin(Stdio::piped());
-                None
-            }
-            Lifetime::Detached => {
-                // A pipe whose writing end only the sleeper has; it ends with the lab.
-                let mut sleeper = Command::new("setsid")
-                    .args(["sleep", "infinity"])
-                    .stdin(Stdio::null())
-                    .stdout(Stdio::piped())
-                    .stderr(Stdio::null())
-                    .spawn()
-                    .context("cannot start the lab's keeper")?;
-                command.stdin(sleeper.stdout.take().map_or_else(Stdio::null, Stdio::from));
-                Some(sleeper.id())
-            }
+        let write = |file: &str, text: String| {
+            fs::write(folder.join(file), text).context("cannot write the lab's state")
         };
-        let child = command
+        let names = ADDRESSES.map(|(name, address)| format!("{address} {name}\n"));
+        write("names", format!("127.0.0.1 localhost\n{}", names.concat()))?;
+        let (lifetime_word, lifeline) = match lifetime {
+            Lifetime::Process => {
+                write("owner", std::process::id().to_string())?;
+                ("process", Stdio::piped())
+            }
+            Lifetime::Detached => ("detached", Stdio::null()),
+        };
+        let log = fs::File::create(folder.join("log")).context("cannot write the lab's log")?;
+        let mut child = Command::new("setsid")
+            .args(["sh", "-c", include_str!("keeper.sh"), "keeper"])
+            .arg(&folder)
+            .args([&cgroup(name), lifetime_word])
+            .arg(image::cache())
+            .arg(include_str!("supervisor.sh"))
+            .stdin(lifeline)
+            .stdout(Stdio::null())
+            .stderr(log)
             .spawn()
-            .context("cannot start the lab's supervisor")?;
-        if let Some(keeper) = keeper {
-            fs::write(folder.join("keeper"), keeper.to_string())
-                .context("cannot write the lab's state")?;
-        }
+            .context("cannot start the lab's keeper")?;
         wait_until("the lab's namespaces", Duration::from_secs(20), || {
+            let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
+            let ended = child.try_wait().context("cannot ask the lab's keeper")?;
+            ensure!(ended.is_none(), "the lab ended at once: {}", log());
             Ok(folder.join("ready").exists())
-        })
-        .with_context(|| fs::read_to_string(folder.join("log")).unwrap_or_default())?;
+        })?;
         let supervisor = find_supervisor(child.id()).context("the supervisor is gone")?;
-        fs::write(folder.join("pid"), supervisor.to_string())
-            .context("cannot write the lab's state")?;
+        write("pid", supervisor.to_string())?;
         let lifeline = Mutex::new((lifetime == Lifetime::Process).then_some(child));
         Ok(Self {
             name: name.to_owned(),
@@ -215,7 +199,7 @@ impl Lab {
     }
 
     fn cgroup(&self) -> String {
-        format!("/sys/fs/cgroup/brine-lab-{}", self.name)
+        cgroup(&self.name)
     }
 
     /// The operator's own seat: the bridge's address, outside every host.
@@ -238,7 +222,7 @@ impl Lab {
         ))
     }
 
-    /// Drops a share of the packets to and from a host.
+    /// Drops a share of the packets to and from a host; a second call changes the share.
     ///
     /// # Errors
     /// nftables refuses.
@@ -249,6 +233,7 @@ impl Lab {
             "add table netdev loss; \
              add chain netdev loss in-{host} {{ type filter hook ingress device \"{device}\" priority 0; }}; \
              add chain netdev loss out-{host} {{ type filter hook egress device \"{device}\" priority 0; }}; \
+             flush chain netdev loss in-{host}; flush chain netdev loss out-{host}; \
              add rule netdev loss in-{host} numgen random mod 100 < {percent} drop; \
              add rule netdev loss out-{host} numgen random mod 100 < {percent} drop"
         ))
@@ -275,28 +260,21 @@ impl Lab {
     /// # Errors
     /// A disk cannot be removed.
     pub fn destroy(&self) -> Result<()> {
-        let pid = nix::unistd::Pid::from_raw(self.supervisor.cast_signed());
-        let cgroup = self.cgroup();
-        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
-        if let Ok(mut lifeline) = self.lifeline.lock()
-            && let Some(mut child) = lifeline.take()
-        {
-            let _ = child.wait();
+        // Only while it is ours: the number of a dead process may have gone to another.
+        if Self::attach(&self.name).is_ok_and(|lab| lab.supervisor == self.supervisor) {
+            let pid = nix::unistd::Pid::from_raw(self.supervisor.cast_signed());
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
         }
-        if let Ok(keeper) = fs::read_to_string(self.folder.join("keeper"))
-            && let Ok(keeper) = keeper.parse()
+        if let Ok(mut lifeline) = self.lifeline.lock()
+            && let Some(mut keeper) = lifeline.take()
         {
-            let _ = nix::sys::signal::kill(
-                nix::unistd::Pid::from_raw(keeper),
-                nix::sys::signal::Signal::SIGTERM,
-            );
+            drop(keeper.stdin.take());
+            let _ = keeper.wait();
         }
         wait_until("the lab's end", Duration::from_secs(20), || {
-            Ok(!Path::new(&format!("/proc/{}", self.supervisor)).exists())
+            Ok(Self::attach(&self.name).is_err())
         })?;
-        sweep_cgroup(&cgroup);
-        fs::remove_dir_all(&self.folder)
-            .with_context(|| format!("cannot remove {}", self.folder.display()))
+        remove_remains(&self.folder, &self.cgroup())
     }
 }
 
@@ -312,6 +290,35 @@ impl Drop for Lab {
     }
 }
 
+fn cgroup(lab: &str) -> String {
+    format!("/sys/fs/cgroup/brine-lab-{lab}")
+}
+
+/// Clears away labs whose test is gone and whose keeper was killed with it, or that a crash of the
+/// machine left. Those of people are theirs to destroy.
+fn sweep_dead_labs() {
+    let labs = fs::read_dir(folder("")).into_iter().flatten().flatten();
+    for lab in labs {
+        let name = lab.file_name().to_string_lossy().into_owned();
+        let owner = fs::read_to_string(lab.path().join("owner")).unwrap_or_default();
+        let orphaned = !owner.is_empty() && !Path::new("/proc").join(owner.trim()).exists();
+        if orphaned && Lab::attach(&name).is_err() {
+            // Its keeper may be at it, too: whoever comes second finds nothing, which is fine.
+            let _ = remove_remains(&lab.path(), &cgroup(&name));
+        }
+    }
+}
+
+fn remove_remains(folder: &Path, cgroup: &str) -> Result<()> {
+    sweep_cgroup(cgroup);
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Cgroups outlive their processes, so a lab's are removed from a fresh mount of the hierarchy.
 fn sweep_cgroup(cgroup: &str) {
     let script = "mount --make-rprivate / && umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup \
@@ -322,18 +329,9 @@ fn sweep_cgroup(cgroup: &str) {
     );
 }
 
-/// The shell that is pid 1 of the new namespace: the child of `unshare`.
-fn find_supervisor(unshare: u32) -> Option<u32> {
-    // `setsid` execs `unshare`, or forks it where it leads a process group.
-    let mut pid = unshare;
-    for _ in 0..3 {
-        let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-        if name.trim() == "sh" {
-            return Some(pid);
-        }
-        pid = *children(pid).first()?;
-    }
-    None
+/// Pid 1 of the new namespace: the keeper's `unshare` has it as its child.
+fn find_supervisor(keeper: u32) -> Option<u32> {
+    children(keeper).into_iter().flat_map(children).next()
 }
 
 /// Runs commands in the lab's network, outside every host.
@@ -360,15 +358,8 @@ impl Operator {
     }
 
     fn shell(&self, script: &str) -> Command {
-        // The hosts' names resolve as in the hosts themselves.
-        let names = ADDRESSES
-            .map(|(name, address)| format!("{address} {name}"))
-            .join("\\n");
-        let script = format!(
-            "mount | grep -q ' /etc/hosts ' || {{ printf '127.0.0.1 localhost\\n{names}\\n' > /run/hosts; mount --bind /run/hosts /etc/hosts; }}; {script}"
-        );
         let mut command = self.command("sh");
-        command.args(["-c", &script]);
+        command.args(["-c", script]).current_dir("/");
         command
     }
 

@@ -54,9 +54,12 @@ fn is_debian(line: &str) -> bool {
         .filter(|word| !word.starts_with('['))
         .collect();
     words.first() == Some(&"deb")
-        && words
-            .get(2)
-            .is_some_and(|suite| suite.split('-').next() == Some(SUITE))
+        && words.get(2).is_some_and(|suite| {
+            // Other vendors name theirs after Debian's, too: bookworm-pgdg is one.
+            suite
+                .strip_prefix(SUITE)
+                .is_some_and(|rest| ["", "-updates", "-security"].contains(&rest))
+        })
         && words.contains(&"main")
 }
 
@@ -166,6 +169,10 @@ mod tests {
             "deb [signed-by=/k] http://mirror/debian bookworm main contrib"
         ));
         assert!(!is_debian("deb http://mirror/x cloud-sdk-bookworm main"));
+        assert!(!is_debian("deb http://mirror/x bookworm-pgdg main"));
+        assert!(is_debian(
+            "deb http://mirror/debian-security bookworm-security main"
+        ));
         assert!(!is_debian("# deb http://mirror/debian bookworm main"));
     }
 }

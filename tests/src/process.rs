@@ -1,12 +1,16 @@
 //! Child processes with captured output and a time limit.
 
 use std::fmt;
-use std::io::Read;
+use std::fs;
+use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// What a finished command left.
 #[derive(Debug, Clone)]
@@ -27,23 +31,51 @@ impl fmt::Display for Output {
 #[derive(Debug)]
 pub struct Running {
     child: Child,
-    stdout: Option<JoinHandle<Vec<u8>>>,
-    stderr: Option<JoinHandle<Vec<u8>>>,
+    stdout: Captured,
+    stderr: Captured,
 }
+
+/// What has come out of a pipe so far, and the thread that reads on.
+#[derive(Debug)]
+struct Captured {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
+}
+
+/// For what a finished command wrote to be read. Longer, and a process that it left in the
+/// background holds the pipe; that must not hold the test.
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// Starts a command with nothing on its standard input.
 ///
 /// # Errors
 /// The program cannot be started.
 pub fn start(command: &mut Command) -> Result<Running> {
+    start_with(command, &[])
+}
+
+/// Starts a command with `input` on its standard input.
+///
+/// # Errors
+/// The program cannot be started.
+pub fn start_with(command: &mut Command, input: &[u8]) -> Result<Running> {
     let mut child = command
-        .stdin(Stdio::null())
+        .stdin(if input.is_empty() {
+            Stdio::null()
+        } else {
+            Stdio::piped()
+        })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start {:?}", command.get_program()))?;
-    let stdout = child.stdout.take().map(collect);
-    let stderr = child.stderr.take().map(collect);
+    let stdout = collect(child.stdout.take());
+    let stderr = collect(child.stderr.take());
+    if let Some(mut pipe) = child.stdin.take() {
+        let input = input.to_vec();
+        // A command that does not read it all says why in its exit code.
+        std::thread::spawn(move || drop(pipe.write_all(&input)));
+    }
     Ok(Running {
         child,
         stdout,
@@ -84,7 +116,8 @@ impl Running {
         self.wait(Duration::from_secs(600))
     }
 
-    /// Waits for the end; kills the process at the limit.
+    /// Waits for the end; at the limit kills the command with all that it started, which gives
+    /// code 124 and what was written until then.
     #[must_use]
     pub fn wait(mut self, limit: Duration) -> Output {
         let deadline = Instant::now() + limit;
@@ -100,32 +133,68 @@ impl Running {
                     std::thread::sleep(Duration::from_millis(5));
                 }
                 Ok(None) | Err(_) => {
-                    let _ = self.child.kill();
+                    kill_tree(self.child.id());
                     let _ = self.child.wait();
                     break 124;
                 }
             }
         };
-        // A background process that holds the pipe must not hold the test: only what the killed
-        // command itself wrote counts then.
-        let text = |handle: Option<JoinHandle<Vec<u8>>>| match handle {
-            Some(handle) if code != 124 || handle.is_finished() => {
-                String::from_utf8_lossy(&handle.join().unwrap_or_default()).into_owned()
-            }
-            _ => String::new(),
-        };
+        let drained = Instant::now() + DRAIN;
         Output {
             code,
-            stdout: text(self.stdout.take()),
-            stderr: text(self.stderr.take()),
+            stdout: self.stdout.text(drained),
+            stderr: self.stderr.text(drained),
         }
     }
 }
 
-fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = pipe.read_to_end(&mut bytes);
-        bytes
-    })
+impl Captured {
+    fn text(&self, deadline: Instant) -> String {
+        while !self.reader.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+fn collect(pipe: Option<impl Read + Send + 'static>) -> Captured {
+    let bytes = Arc::new(Mutex::new(Vec::new()));
+    let shared = Arc::clone(&bytes);
+    let reader = std::thread::spawn(move || {
+        let mut chunk = [0; 8192];
+        let Some(mut pipe) = pipe else { return };
+        while let Ok(read @ 1..) = pipe.read(&mut chunk) {
+            shared
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend_from_slice(&chunk[..read]);
+        }
+    });
+    Captured { bytes, reader }
+}
+
+/// The direct children of a process.
+pub(crate) fn children(pid: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    for task in tasks {
+        let text = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        found.extend(
+            text.split_whitespace()
+                .filter_map(|pid| pid.parse::<u32>().ok()),
+        );
+    }
+    found
+}
+
+/// Kills a process and all below it. A process that `nsenter` put into a host is in no group of
+/// ours, and would outlive it.
+fn kill_tree(pid: u32) {
+    let below = children(pid);
+    let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
+    below.into_iter().for_each(kill_tree);
 }
