@@ -80,6 +80,14 @@ pub fn line_column(text: &str, offset: u32) -> (u32, u32) {
     (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
 }
 
+/// From 0 to 1. In a short word two letters in the wrong order weigh heavily, but are one slip.
+fn likeness(wrong: &str, candidate: &str) -> f64 {
+    let likeness = strsim::jaro_winkler(wrong, candidate);
+    let swapped = strsim::levenshtein(wrong, candidate) == 2
+        && strsim::damerau_levenshtein(wrong, candidate) == 1;
+    if swapped { likeness.max(0.9) } else { likeness }
+}
+
 /// The candidate nearest to `wrong`, if one is near enough to be what was meant.
 #[must_use]
 pub fn did_you_mean<'a>(
@@ -88,7 +96,7 @@ pub fn did_you_mean<'a>(
 ) -> Option<&'a str> {
     candidates
         .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(wrong, candidate), candidate))
+        .map(|candidate| (likeness(wrong, candidate), candidate))
         .filter(|(score, _)| *score > 0.8)
         .max_by(|(left, _), (right, _)| left.total_cmp(right))
         .map(|(_, candidate)| candidate)

@@ -151,15 +151,14 @@ pub enum Probe {
 /// `Err` says why it does not hold, in words for people.
 pub type ProbeOutcome = Result<(), String>;
 
-/// When a service was last known to run on what it reads.
+/// What a service was last known to run on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestartRecord {
     /// The unit's InvocationID when this was written.
     pub invocation: String,
-    /// Fingerprint of everything under `restart_on`.
-    pub restart: Digest,
-    /// Fingerprint of everything under `reload_on`.
-    pub reload: Digest,
+    /// Fingerprint of each resource under `restart_on` and `reload_on`. One by one, so that a
+    /// formula that watches one thing more restarts nothing for that alone.
+    pub watched: BTreeMap<ResourceId, Digest>,
 }
 
 /// What a dependant compares, and since when it is so.
@@ -190,6 +189,11 @@ pub trait ReadHost {
     fn restart_record(&self, unit: &str) -> HostResult<Option<RestartRecord>>;
     /// A mark kept by [`Host::set_mark`], for resources that must remember something.
     fn mark(&self, key: &str) -> HostResult<Option<Digest>>;
+    /// When [`Host::set_mark`] last set it; none where there is no mark or the machine does not
+    /// tell. Then dependants of a command are rather restarted once too often.
+    fn marked_at(&self, _key: &str) -> HostResult<Option<Timestamp>> {
+        Ok(None)
+    }
     /// Bytes that came with the catalog.
     fn blob(&self, digest: &Digest) -> HostResult<Vec<u8>>;
     /// What a dependant of `resource` compares. Answered by the overlay that a plan runs over

@@ -1,0 +1,102 @@
+//! Looking at files: state, content, digest. Never through a symbolic link at the path itself.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use brine_model::digest::Digest;
+use brine_model::host::{FileKind, FileState, HostError, HostResult};
+use brine_model::path::AbsolutePath;
+use brine_model::time::Timestamp;
+use nix::fcntl::{OFlag, readlinkat};
+use nix::sys::stat::{FileStat, SFlag, fstat};
+
+use super::accounts::Accounts;
+use super::place::{NoPlace, Place, kind};
+
+/// The largest file that is read whole, in bytes.
+const LARGEST: u64 = 64 << 20;
+
+pub(super) fn stat(
+    root: &Path,
+    path: &AbsolutePath,
+    accounts: &Accounts,
+) -> HostResult<Option<FileState>> {
+    let failed = |cause: String| HostError::failed(format!("look at {path}"), cause);
+    let Some(place) = find(root, path, "look at")? else { return Ok(None) };
+    let Some(stat) = place.stat().map_err(|errno| failed(errno.desc().to_owned()))? else {
+        return Ok(None);
+    };
+    let kind = match kind(&stat) {
+        SFlag::S_IFREG => FileKind::File,
+        SFlag::S_IFDIR => FileKind::Directory,
+        SFlag::S_IFLNK => {
+            let target = readlinkat(place.directory(), place.name())
+                .map_err(|errno| failed(errno.desc().to_owned()))?;
+            FileKind::Symlink { target: String::from_utf8_lossy(target.as_bytes()).into_owned() }
+        }
+        _ => FileKind::Other,
+    };
+    Ok(Some(FileState {
+        kind,
+        mode: stat.st_mode & 0o7777,
+        owner: accounts.user_name(stat.st_uid)?,
+        group: accounts.group_name(stat.st_gid)?,
+        size: u64::try_from(stat.st_size).unwrap_or_default(),
+        changed_at: changed_at(&stat),
+    }))
+}
+
+pub(super) fn read(root: &Path, path: &AbsolutePath) -> HostResult<Option<Vec<u8>>> {
+    let Some((file, size)) = open(root, path, "read")? else { return Ok(None) };
+    let failed = |cause: String| HostError::failed(format!("read {path}"), cause);
+    if size > LARGEST {
+        return Err(failed(format!("it has {size} bytes, more than {LARGEST}")));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+    // It may grow while it is read.
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(failed(format!("it has more than {LARGEST} bytes")));
+    }
+    Ok(Some(bytes))
+}
+
+pub(super) fn digest(root: &Path, path: &AbsolutePath) -> HostResult<Option<Digest>> {
+    let Some((file, _)) = open(root, path, "read")? else { return Ok(None) };
+    let mut hasher = blake3::Hasher::new();
+    hasher
+        .update_reader(file)
+        .map_err(|error| HostError::failed(format!("read {path}"), error))?;
+    Ok(Some(Digest::from_bytes(*hasher.finalize().as_bytes())))
+}
+
+fn find(root: &Path, path: &AbsolutePath, doing: &str) -> HostResult<Option<Place>> {
+    match Place::find(root, path) {
+        Ok(place) => Ok(Some(place)),
+        Err(NoPlace::Missing(_)) => Ok(None),
+        Err(NoPlace::Failed(cause)) => Err(HostError::failed(format!("{doing} {path}"), cause)),
+    }
+}
+
+/// A regular file and its size; none where nothing is there.
+fn open(root: &Path, path: &AbsolutePath, doing: &str) -> HostResult<Option<(File, u64)>> {
+    let failed = |cause: &str| HostError::failed(format!("{doing} {path}"), cause);
+    let Some(place) = find(root, path, doing)? else { return Ok(None) };
+    let descriptor = match place.open(OFlag::O_RDONLY) {
+        Ok(descriptor) => descriptor,
+        Err(nix::errno::Errno::ENOENT) => return Ok(None),
+        Err(nix::errno::Errno::ELOOP) => return Err(failed("it is a symbolic link")),
+        Err(errno) => return Err(failed(errno.desc())),
+    };
+    let stat = fstat(&descriptor).map_err(|errno| failed(errno.desc()))?;
+    if kind(&stat) != SFlag::S_IFREG {
+        return Err(failed("it is not a regular file"));
+    }
+    Ok(Some((File::from(descriptor), u64::try_from(stat.st_size).unwrap_or_default())))
+}
+
+fn changed_at(stat: &FileStat) -> Timestamp {
+    Timestamp(stat.st_ctime.saturating_mul(1_000_000_000).saturating_add(stat.st_ctime_nsec))
+}

@@ -1,0 +1,79 @@
+//! One file per verb.
+
+pub mod apply;
+pub mod check;
+pub mod follow;
+pub mod nodes;
+pub mod plan;
+pub mod render;
+pub mod runs;
+pub mod status;
+#[cfg(test)]
+mod tests;
+pub mod tokens;
+pub mod version;
+
+use crate::cli::{Cli, Global, Verb};
+use crate::client::{Client, Server};
+use crate::error::CtlError;
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::settings;
+
+/// What a verb works with.
+#[derive(Debug)]
+pub struct Context<'a, S> {
+    pub server: &'a S,
+    pub output: &'a Output,
+}
+
+/// Runs one verb.
+///
+/// # Errors
+/// Whatever keeps it from its end; a run that failed is none, but an exit code.
+pub fn run(cli: Cli, output: &Output) -> Result<Exit, CtlError> {
+    let Cli { global, command } = cli;
+    match command {
+        Verb::Check(args) => check::run(args, output),
+        Verb::Version(args) => version::run(&args, output),
+        command => online(command, &global, output),
+    }
+}
+
+/// Over the network, on one thread: a call must start fast, and waits most of its time.
+fn online(command: Verb, global: &Global, output: &Output) -> Result<Exit, CtlError> {
+    let files = settings::candidates(global.config.as_deref(), |name| std::env::var_os(name));
+    let settings = settings::load(&files, global.server.as_deref())?;
+    let client = Client::new(&settings)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CtlError::Runtime)?;
+    let result = runtime.block_on(async {
+        let result = dispatch(command, &Context { server: &client, output }).await;
+        client.close().await;
+        result
+    });
+    // Not waited for: a question that nobody has answered yet.
+    runtime.shutdown_background();
+    result
+}
+
+/// # Errors
+/// As the verb's own.
+pub async fn dispatch<S: Server>(
+    command: Verb,
+    context: &Context<'_, S>,
+) -> Result<Exit, CtlError> {
+    match command {
+        Verb::Check(args) => check::run(args, context.output),
+        Verb::Version(args) => version::run(&args, context.output),
+        Verb::Render(args) => render::run(args, context).await,
+        Verb::Plan(args) => plan::run(args, context).await,
+        Verb::Apply(args) => apply::run(args, context).await,
+        Verb::Runs(args) => runs::run(args, context).await,
+        Verb::Status(args) => status::run(args, context).await,
+        Verb::Nodes(args) => nodes::run(args, context).await,
+        Verb::Tokens(args) => tokens::run(args, context).await,
+    }
+}

@@ -1,0 +1,147 @@
+//! `ctl runs`: what was planned and applied, and what goes on.
+
+use brine_wire::job::RunId;
+use brine_wire::operator::{OperatorReply, OperatorRequest};
+use brine_wire::run::{RunKind, RunPhase};
+use clap::{Args, Subcommand};
+
+use super::follow::{self, Follow, Stop};
+use super::{Context, apply};
+use crate::client::{Server, ask};
+use crate::error::CtlError;
+use crate::exit::Exit;
+use crate::output::done;
+use crate::{json, show};
+
+const EXAMPLES: &str = "\
+Examples:
+  ctl runs list
+  ctl runs show 12            # the outcome; for a plan, what would change
+  ctl runs show 12 --plan     # what an apply was about to change
+  ctl runs watch 12           # until it is over
+  ctl runs approve 12         # say yes to a run that waits for it
+  ctl runs cancel 12
+
+A run lives on the server: no ctl need be there for it to go on.";
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct RunsArgs {
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum Verb {
+    /// The latest runs
+    List(ListArgs),
+    /// The record of one run
+    Show(ShowArgs),
+    /// Follow a run until it is over
+    Watch(RunArgs),
+    /// Show the plan of a run that waits for a yes, ask, and follow it
+    Approve(ApproveArgs),
+    /// End a run after the resources at hand
+    Cancel(RunArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:\n  ctl runs list --limit 100")]
+pub struct ListArgs {
+    /// How many
+    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    pub limit: u32,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:\n  ctl runs show 12\n  ctl runs show 12 --plan")]
+pub struct ShowArgs {
+    #[arg(value_name = "ID")]
+    pub id: u64,
+    /// What was planned, also where it has been applied since
+    #[arg(long)]
+    pub plan: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:\n  ctl runs approve 12\n  ctl runs approve 12 --yes")]
+pub struct ApproveArgs {
+    #[arg(value_name = "ID")]
+    pub id: u64,
+    /// Do not ask; required without a terminal
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "The number is that of `ctl runs list`.")]
+pub struct RunArgs {
+    #[arg(value_name = "ID")]
+    pub id: u64,
+}
+
+/// # Errors
+/// The server refuses or cannot be asked.
+pub async fn run<S: Server>(args: RunsArgs, context: &Context<'_, S>) -> Result<Exit, CtlError> {
+    match args.verb {
+        Verb::List(args) => list(&args, context).await,
+        Verb::Show(args) => show(&args, context).await,
+        Verb::Watch(args) => watch(RunId(args.id), context).await,
+        Verb::Approve(args) => approve(&args, context).await,
+        Verb::Cancel(args) => cancel(RunId(args.id), context).await,
+    }
+}
+
+async fn list<S: Server>(args: &ListArgs, context: &Context<'_, S>) -> Result<Exit, CtlError> {
+    let request = OperatorRequest::Runs { limit: args.limit };
+    let runs = ask!(context.server, request, OperatorReply::Runs(runs) => runs)?;
+    context.output.show(|style| show::runs::list(&runs, style), || json::runs(&runs))?;
+    Ok(Exit::Ok)
+}
+
+async fn show<S: Server>(args: &ShowArgs, context: &Context<'_, S>) -> Result<Exit, CtlError> {
+    let detail = follow::record(context.server, RunId(args.id)).await?;
+    context.output.show(|style| show::runs::detail(&detail, args.plan, style), || json::run(&detail))?;
+    Ok(Exit::Ok)
+}
+
+async fn watch<S: Server>(run: RunId, context: &Context<'_, S>) -> Result<Exit, CtlError> {
+    let mut follow = Follow::new(run, true);
+    let mut stop = follow.until(context, |phase| phase == RunPhase::Approval).await?;
+    if stop == Stop::Phase(RunPhase::Approval) {
+        // It may have been answered long ago: then this is history.
+        if follow::record(context.server, run).await?.summary.phase == RunPhase::Approval {
+            context.output.say(&format!("run {run} waits for a yes: `ctl runs approve {run}`"));
+        }
+        stop = follow.until(context, |_| false).await?;
+    }
+    if stop == Stop::Interrupted {
+        return Ok(follow::left_alone(context, run));
+    }
+    let detail = follow::record(context.server, run).await?;
+    if context.output.is_json() {
+        context.output.json(&apply::result(&detail))?;
+    } else {
+        context.output.show(|style| show::runs::outcome(&detail, style), || json::run(&detail))?;
+    }
+    Ok(follow::exit(&detail))
+}
+
+async fn approve<S: Server>(args: &ApproveArgs, context: &Context<'_, S>) -> Result<Exit, CtlError> {
+    apply::may_ask(args.yes, context, &format!("runs approve {}", args.id))?;
+    let run = RunId(args.id);
+    let detail = follow::record(context.server, run).await?;
+    if detail.summary.kind != RunKind::Apply || detail.summary.phase.is_over() {
+        context.output.note(|style| show::runs::ending(&detail.summary, style));
+        context.output.say("it waits for no yes");
+        return Ok(Exit::Refused);
+    }
+    apply::resume(run, args.yes, context).await
+}
+
+async fn cancel<S: Server>(run: RunId, context: &Context<'_, S>) -> Result<Exit, CtlError> {
+    ask!(context.server, OperatorRequest::Cancel(run), OperatorReply::Done => ())?;
+    context.output.say(&format!("run {run} ends after the resources at hand: `ctl runs watch {run}`"));
+    context.output.show(|_| String::new(), done)?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,225 @@
+//! One run, from its record to its end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use brine_model::catalog::{Health, Policy};
+use brine_model::converge::Plan;
+use brine_model::digest::Digest;
+use brine_model::name::NodeName;
+use brine_wire::agent::ServerRequest;
+use brine_wire::job::{JobId, Secret};
+use brine_wire::run::{NodeState, RunKind, RunPhase};
+use tokio::time::sleep;
+
+use super::leases::{Key, Lease};
+use super::recorder::Recorder;
+use super::{Mailbox, Word};
+use crate::clock;
+use crate::rollout::Setup;
+use crate::store::StoreError;
+
+/// Everything that a run's task needs.
+#[derive(Debug)]
+pub(super) struct Driver {
+    pub(super) recorder: Recorder,
+    pub(super) mailbox: Mailbox,
+    pub(super) kind: RunKind,
+    pub(super) approved: bool,
+    pub(super) targets: BTreeMap<NodeName, Target>,
+    /// All members concerned; who works on what is filled in from the plans.
+    pub(super) setup: Setup,
+    /// How each member's health is asked until its step.
+    pub(super) conditions: BTreeMap<NodeName, Vec<Health>>,
+    pub(super) needs: BTreeSet<Key>,
+    pub(super) lease: Option<Lease>,
+    pub(super) steps: Steps,
+}
+
+/// One node of the run.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) catalog: Digest,
+    pub(super) secrets: Vec<Secret>,
+    pub(super) policies: Vec<Policy>,
+}
+
+/// Counts the jobs of each node.
+#[derive(Debug, Default)]
+pub(super) struct Steps(BTreeMap<NodeName, u32>);
+
+impl Steps {
+    pub(super) fn next(&mut self, recorder: &Recorder, node: &NodeName) -> JobId {
+        let step = self.0.entry(node.clone()).or_default();
+        let id = JobId { run: recorder.run, step: *step };
+        *step += 1;
+        id
+    }
+}
+
+/// How a stage left the run.
+#[derive(Debug)]
+pub(super) enum Stage<T> {
+    Done(T),
+    Over {
+        phase: RunPhase,
+        reason: String,
+    },
+    /// The server stops: the record says where the run stood.
+    Interrupted,
+}
+
+impl<T> Stage<T> {
+    pub(super) fn cancelled(operator: &str) -> Self {
+        Self::Over { phase: RunPhase::Cancelled, reason: format!("cancelled by {operator}") }
+    }
+}
+
+/// Runs to the end, whatever happens: a run that nobody drives must not look alive.
+pub(super) async fn drive(driver: Driver) {
+    let recorder = driver.recorder.clone();
+    let failed = match tokio::spawn(go(driver)).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(format!("the server could not keep its record: {error}")),
+        Err(error) => Some(format!("the server failed, which is a bug: {error}")),
+    };
+    if let Some(reason) = failed {
+        tracing::error!(run = %recorder.run, reason, "run");
+        if let Err(error) = recorder.phase(RunPhase::Failed, Some(reason)).await {
+            tracing::error!(run = %recorder.run, %error, "cannot end the run");
+        }
+    }
+    recorder.shared.live.end(recorder.run);
+}
+
+async fn go(mut driver: Driver) -> Result<(), StoreError> {
+    let stage = driver.stages().await?;
+    let recorder = &driver.recorder;
+    // Whoever waits for the lease may begin before this run's last event is read.
+    drop(driver.lease.take());
+    match stage {
+        Stage::Done(()) => recorder.phase(RunPhase::Succeeded, None).await,
+        Stage::Over { phase, reason } => recorder.phase(phase, Some(reason)).await,
+        Stage::Interrupted => {
+            recorder.shared.store.interrupt_run(recorder.run, clock::now()).await?;
+            recorder.shared.live.tell(recorder.run);
+            Ok(())
+        }
+    }
+}
+
+/// Goes on with what a stage gave, or leaves with how it ended.
+macro_rules! next {
+    ($stage:expr) => {
+        match $stage {
+            Stage::Done(value) => value,
+            Stage::Over { phase, reason } => return Ok(Stage::Over { phase, reason }),
+            Stage::Interrupted => return Ok(Stage::Interrupted),
+        }
+    };
+}
+
+impl Driver {
+    async fn stages(&mut self) -> Result<Stage<()>, StoreError> {
+        if self.kind == RunKind::Apply && self.lease.is_none() {
+            next!(self.wait_for_lease().await?);
+        }
+        let plans = next!(self.plan().await?);
+        if self.kind == RunKind::Plan {
+            return Ok(Stage::Done(()));
+        }
+        if !self.approved && !plans.values().all(Plan::in_sync) {
+            next!(self.wait_for_approval().await?);
+        }
+        self.recorder.phase(RunPhase::Applying, None).await?;
+        self.apply(plans).await
+    }
+
+    async fn wait_for_lease(&mut self) -> Result<Stage<()>, StoreError> {
+        let shared = self.recorder.shared.clone();
+        let mut released = shared.leases.released();
+        let mut told = None;
+        loop {
+            released.borrow_and_update();
+            let held = match shared.leases.take(self.recorder.run, &self.needs) {
+                Ok(lease) => {
+                    self.lease = Some(lease);
+                    return Ok(Stage::Done(()));
+                }
+                Err(held) => held,
+            };
+            if told != Some(held.by) {
+                let (role, formula) = &held.key;
+                let note = format!("waiting for run {} to release {role}/{formula}", held.by);
+                self.recorder.note(note).await?;
+                told = Some(held.by);
+            }
+            tokio::select! {
+                _ = released.changed() => {}
+                operator = cancelled(&mut self.mailbox) => {
+                    self.leave_untouched("cancelled before it began").await?;
+                    return Ok(Stage::cancelled(&operator));
+                }
+                () = shared.shutdown.cancelled() => return Ok(Stage::Interrupted),
+            }
+        }
+    }
+
+    async fn wait_for_approval(&mut self) -> Result<Stage<()>, StoreError> {
+        self.recorder.phase(RunPhase::Approval, None).await?;
+        let shared = self.recorder.shared.clone();
+        let limit = shared.limits.approval;
+        let stage = tokio::select! {
+            word = self.mailbox.recv() => match word {
+                Some(Word::Approve) => return Ok(Stage::Done(())),
+                Some(Word::Cancel(operator)) => Stage::cancelled(&operator),
+                None => Stage::cancelled("nobody"),
+            },
+            () = sleep(limit) => Stage::Over {
+                phase: RunPhase::Cancelled,
+                reason: format!("not approved within {}", minutes(limit)),
+            },
+            () = shared.shutdown.cancelled() => return Ok(Stage::Interrupted),
+        };
+        self.leave_untouched("the plan was not approved").await?;
+        Ok(stage)
+    }
+
+    /// For an apply that ends before it touched anything.
+    pub(super) async fn leave_untouched(&self, reason: &str) -> Result<(), StoreError> {
+        if self.kind == RunKind::Apply {
+            for node in self.targets.keys() {
+                self.recorder.state(node, NodeState::Untouched, Some(reason)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks a node to stop what it does for this run; it may be away, and stop by itself then.
+    pub(super) fn cancel_job(&self, node: NodeName, job: JobId) {
+        let fleet = self.recorder.shared.fleet.clone();
+        self.recorder.shared.drivers.spawn(async move {
+            if let Err(error) = fleet.ask(&node, &ServerRequest::Cancel(job)).await {
+                tracing::debug!(%node, %error, "cannot cancel the job");
+            }
+        });
+    }
+}
+
+/// The next wish to cancel; an approval that nobody asked for is no word.
+pub(super) async fn cancelled(mailbox: &mut Mailbox) -> String {
+    loop {
+        match mailbox.recv().await {
+            Some(Word::Cancel(operator)) => return operator,
+            Some(Word::Approve) => {}
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn minutes(span: Duration) -> String {
+    match span.as_secs() {
+        secs if secs >= 60 => format!("{} min", secs / 60),
+        secs => format!("{secs} s"),
+    }
+}

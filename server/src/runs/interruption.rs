@@ -1,0 +1,82 @@
+//! Where a run stood when its server stopped.
+
+use brine_model::name::NodeName;
+use brine_wire::run::{NodeState, RunNode, RunPhase};
+
+use crate::store::NodeUpdate;
+
+/// In words for people: `the server stopped while backend02 applied`.
+#[must_use]
+pub fn reason(phase: RunPhase, nodes: &[RunNode]) -> String {
+    let under_way: Vec<&str> =
+        nodes.iter().filter(|node| is_under_way(node.state)).map(|n| n.name.as_str()).collect();
+    let untouched = nodes.iter().filter(|node| is_before(node.state)).count();
+    let place = match phase {
+        RunPhase::Planning => "while nodes planned: nothing was touched".to_owned(),
+        RunPhase::Approval => "before the plan was approved: nothing was touched".to_owned(),
+        _ if under_way.is_empty() => format!("between two steps: {untouched} untouched"),
+        _ => format!("while {} applied: {untouched} untouched", under_way.join(", ")),
+    };
+    format!("the server stopped {place}")
+}
+
+/// What becomes of each node's place in the record: what is under way may still report.
+#[must_use]
+pub fn updates(nodes: &[RunNode]) -> Vec<(NodeName, NodeUpdate)> {
+    let update = |node: &RunNode| {
+        let (state, reason) = if is_under_way(node.state) {
+            (NodeState::Waiting, "the server stopped; the result is awaited")
+        } else if is_before(node.state) {
+            (NodeState::Untouched, "the server stopped before its turn")
+        } else {
+            return None;
+        };
+        let update = NodeUpdate { state, reason: Some(reason.to_owned()), counts: None };
+        Some((node.name.clone(), update))
+    };
+    nodes.iter().filter_map(update).collect()
+}
+
+const fn is_under_way(state: NodeState) -> bool {
+    matches!(state, NodeState::Applying | NodeState::Checking | NodeState::Waiting)
+}
+
+const fn is_before(state: NodeState) -> bool {
+    matches!(state, NodeState::Pending | NodeState::Planning | NodeState::Planned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nodes(states: &[(&str, NodeState)]) -> Vec<RunNode> {
+        let node = |(name, state): &(&str, NodeState)| RunNode {
+            name: name.parse().expect("a name"),
+            roles: vec![],
+            state: *state,
+            reason: None,
+            changed: 0,
+            failed: 0,
+        };
+        states.iter().map(node).collect()
+    }
+
+    #[test]
+    fn says_where_it_stood() {
+        let rolling = nodes(&[
+            ("backend01", NodeState::Changed),
+            ("backend02", NodeState::Applying),
+            ("backend03", NodeState::Planned),
+        ]);
+        assert_eq!(
+            reason(RunPhase::Applying, &rolling),
+            "the server stopped while backend02 applied: 1 untouched"
+        );
+        let states: Vec<_> = updates(&rolling)
+            .into_iter()
+            .map(|(name, update)| format!("{name} {:?}", update.state))
+            .collect();
+        assert_eq!(states, ["backend02 Waiting", "backend03 Untouched"]);
+        assert!(reason(RunPhase::Approval, &rolling).contains("nothing was touched"));
+    }
+}

@@ -1,0 +1,123 @@
+//! Runs, from an operator's wish to their end.
+//!
+//! ```text
+//! start     checks everything that can be checked before anything is touched, makes the record
+//! driver    one task per run: plans, waits for a yes, then does what `rollout` decides
+//! perform   one job on one node, through lost connections, until its result or its deadline
+//! live      mailboxes of runs under way, results on their way to them, news for those who watch
+//! leases    which run holds which formula of which role
+//! ```
+//!
+//! Everything that happened is in the store before anyone is told; a server that dies leaves a
+//! record that says where each run stood.
+
+mod apply;
+mod driver;
+mod health;
+pub mod interruption;
+mod leases;
+mod live;
+pub mod outcome;
+mod perform;
+mod plan;
+mod recorder;
+mod start;
+
+use std::sync::Arc;
+
+use brine_model::name::NodeName;
+use brine_wire::job::{JobId, JobResult, Progress, RunId};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock;
+use crate::config::Limits;
+use crate::fleet::FleetHandle;
+use crate::store::{Recorded, Store, StoreError};
+pub use live::Watching;
+pub use start::StartError;
+
+/// Cloneable handle to everything about runs.
+#[derive(Debug, Clone)]
+pub struct Runs(Arc<Shared>);
+
+/// What all drivers share.
+#[derive(Debug)]
+struct Shared {
+    store: Store,
+    fleet: FleetHandle,
+    limits: Limits,
+    live: live::Live,
+    leases: leases::Leases,
+    /// The drivers, so that a server that stops can wait for them.
+    drivers: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+/// What an operator says to a run under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Word {
+    Approve,
+    Cancel(String),
+}
+
+impl Runs {
+    #[must_use]
+    pub fn new(store: Store, fleet: FleetHandle, limits: Limits, shutdown: CancellationToken) -> Self {
+        let (live, leases) = (live::Live::default(), leases::Leases::default());
+        let drivers = TaskTracker::new();
+        Self(Arc::new(Shared { store, fleet, limits, live, leases, drivers, shutdown }))
+    }
+
+    /// Says yes to a planned run; false where none waits for that.
+    #[must_use]
+    pub fn approve(&self, run: RunId) -> bool {
+        self.0.live.say(run, Word::Approve)
+    }
+
+    /// Stops a run after what is at hand; false where it is not under way.
+    #[must_use]
+    pub fn cancel(&self, run: RunId, operator: &str) -> bool {
+        self.0.live.say(run, Word::Cancel(operator.to_owned()))
+    }
+
+    /// News of a run under way; none where it is over.
+    #[must_use]
+    pub fn watch(&self, run: RunId) -> Option<Watching> {
+        self.0.live.watch(run)
+    }
+
+    /// Keeps a result, then hands it to its run. Once this is `Ok`, the agent may forget it.
+    ///
+    /// # Errors
+    /// It could not be kept: the agent must send it again.
+    pub async fn result(&self, node: &NodeName, job: JobId, result: JobResult) -> Result<(), StoreError> {
+        let shared = &self.0;
+        let at = clock::now();
+        let recorded = shared.store.record_result(node.clone(), job, result.clone(), at).await?;
+        // Health is not kept, and what comes twice was handed over the first time.
+        if recorded != Recorded::Duplicate {
+            shared.live.deliver(node, job, result);
+        }
+        Ok(())
+    }
+
+    /// A sign of life: for those who watch now, and nobody else.
+    pub fn progress(&self, node: &NodeName, progress: Progress) {
+        self.0.live.progress(node, progress, clock::now());
+    }
+
+    /// A removed node will never answer again.
+    pub fn removed(&self, node: &NodeName) {
+        self.0.live.removed(node);
+    }
+
+    /// Waits until all drivers have put their runs down.
+    pub async fn finished(&self) {
+        self.0.drivers.close();
+        self.0.drivers.wait().await;
+    }
+}
+
+type Mailbox = mpsc::UnboundedReceiver<Word>;

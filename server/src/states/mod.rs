@@ -1,0 +1,7 @@
+//! State trees as they are on disk, read as a whole.
+
+mod git;
+mod load;
+
+pub use git::Revision;
+pub use load::{LoadError, Loaded, load};

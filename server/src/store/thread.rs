@@ -1,0 +1,88 @@
+//! The thread that owns the connection, and the handle to it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{StoreError, migrations};
+
+/// Calls that wait; a caller beyond waits for a place.
+const QUEUE: usize = 1024;
+
+type Work = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// Cloneable handle to the database.
+#[derive(Debug, Clone)]
+pub struct Store {
+    work: mpsc::Sender<Work>,
+    pub(super) blobs: PathBuf,
+}
+
+impl Store {
+    /// Opens or creates the database, brings its schema up to date, and starts the thread. Blobs
+    /// are kept as files under `blobs`.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or was written by a newer server.
+    pub fn open(path: &Path, blobs: &Path) -> Result<Self, StoreError> {
+        let open = |source| StoreError::Open { path: path.to_owned(), source };
+        let mut connection = Connection::open(path).map_err(open)?;
+        // `operator add` may write beside a running server: wait for it instead of failing.
+        connection.busy_timeout(Duration::from_secs(10)).map_err(open)?;
+        connection.pragma_update(None, "journal_mode", "WAL").map_err(open)?;
+        connection.pragma_update(None, "synchronous", "FULL").map_err(open)?;
+        connection.pragma_update(None, "foreign_keys", true).map_err(open)?;
+        migrations::run(&mut connection)?;
+        let (work, mut queue) = mpsc::channel::<Work>(QUEUE);
+        std::thread::Builder::new()
+            .name("store".into())
+            .spawn(move || {
+                while let Some(work) = queue.blocking_recv() {
+                    work(&mut connection);
+                }
+            })
+            .map_err(StoreError::Thread)?;
+        Ok(Self { work, blobs: blobs.to_owned() })
+    }
+
+    /// Runs `body` in one transaction, committed when it returns `Ok`.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.transact(TransactionBehavior::Immediate, body).await
+    }
+
+    /// Like [`Self::write`], for what only reads.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.transact(TransactionBehavior::Deferred, body).await
+    }
+
+    async fn transact<T: Send + 'static>(
+        &self,
+        behavior: TransactionBehavior,
+        body: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let work: Work = Box::new(move |connection| {
+            // A panic in one call must not take the thread, and with it the server, down. The
+            // transaction rolls back as it is dropped.
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let transaction = connection.transaction_with_behavior(behavior)?;
+                let value = body(&transaction)?;
+                transaction.commit()?;
+                Ok(value)
+            }));
+            let _ = answer.send(result.unwrap_or_else(|_| {
+                Err(StoreError::Damaged { what: "call", cause: "it panicked".into() })
+            }));
+        });
+        self.work.send(work).await.map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+}

@@ -1,0 +1,200 @@
+//! Making it so.
+
+use serde::{Deserialize, Serialize};
+
+use super::approval::Approval;
+use super::known::Known;
+use super::prepare::{Item, Prepared};
+use super::transaction;
+use crate::host::Host;
+use crate::name::FormulaName;
+use crate::resource::{Change, ResourceId};
+
+/// What became of each resource, in the order of the catalog.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ApplyReport {
+    pub resources: Vec<Applied>,
+}
+
+/// What became of one resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    pub id: ResourceId,
+    pub formula: FormulaName,
+    pub outcome: ResourceOutcome,
+}
+
+/// As in a plan, [`Change::effects`] is always empty here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ResourceOutcome {
+    InSync,
+    Changed(Vec<Change>),
+    /// `changes` were begun; some of them may have been made.
+    Failed {
+        message: String,
+        changes: Vec<Change>,
+    },
+    /// Not looked at, because `after` did not come out as it should.
+    Skipped {
+        after: ResourceId,
+    },
+    /// It would have taken more than was approved: nothing was done.
+    NotApproved(Vec<Change>),
+    Cancelled,
+}
+
+/// Who follows an apply, and may end it between two resources.
+pub trait Observer {
+    /// Packages that are installed together are started one after the other, then finished.
+    fn started(&mut self, index: usize, total: usize, id: &ResourceId);
+    fn finished(&mut self, id: &ResourceId, outcome: &ResourceOutcome);
+    /// Asked before each resource; once true, the rest is cancelled.
+    fn cancelled(&self) -> bool;
+}
+
+/// Nobody.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn started(&mut self, _: usize, _: usize, _: &ResourceId) {}
+    fn finished(&mut self, _: &ResourceId, _: &ResourceOutcome) {}
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+impl ResourceOutcome {
+    /// Whether what follows may go on.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        matches!(self, Self::InSync | Self::Changed(_))
+    }
+}
+
+impl ApplyReport {
+    /// Whether the machine now matches the catalog.
+    #[must_use]
+    pub fn succeeded(&self) -> bool {
+        self.resources.iter().all(|applied| applied.outcome.is_good())
+    }
+
+    /// Where it stopped: the first resource that did not come out as it should.
+    #[must_use]
+    pub fn stopped_at(&self) -> Option<&Applied> {
+        self.resources.iter().find(|applied| !applied.outcome.is_good())
+    }
+
+    /// How many resources were changed.
+    #[must_use]
+    pub fn changed(&self) -> usize {
+        let changed = |a: &&Applied| matches!(a.outcome, ResourceOutcome::Changed(_));
+        self.resources.iter().filter(changed).count()
+    }
+}
+
+/// Applies a catalog, resource by resource; with `approval` none, whatever it takes.
+///
+/// The first resource that fails, or needs more than was approved, stops the rest.
+pub fn apply(
+    prepared: &Prepared,
+    approval: Option<&Approval>,
+    host: &mut dyn Host,
+    observer: &mut dyn Observer,
+) -> ApplyReport {
+    let mut run = Run { host: Known { prepared, host }, approval, observer, report: Vec::new() };
+    let items = prepared.items();
+    while let Some(item) = items.get(run.report.len()) {
+        let rest = &items[run.report.len()..];
+        if let Some(stopped) = run.report.iter().find(|applied| !applied.outcome.is_good()) {
+            let outcome = match stopped.outcome {
+                ResourceOutcome::Cancelled => ResourceOutcome::Cancelled,
+                _ => ResourceOutcome::Skipped { after: stopped.id.clone() },
+            };
+            run.finish(item, outcome);
+        } else if run.observer.cancelled() {
+            run.finish(item, ResourceOutcome::Cancelled);
+        } else if let Some(count) = transaction::length(rest) {
+            transaction::apply(&rest[..count], &mut run);
+        } else {
+            run.start(item, 0);
+            let outcome = run.one(item);
+            run.finish(item, outcome);
+        }
+    }
+    ApplyReport { resources: run.report }
+}
+
+/// An apply under way.
+pub(super) struct Run<'a> {
+    pub(super) host: Known<'a>,
+    approval: Option<&'a Approval>,
+    observer: &'a mut dyn Observer,
+    report: Vec<Applied>,
+}
+
+impl Run<'_> {
+    /// Tells that `item` is begun, `ahead` resources after the last finished one.
+    pub(super) fn start(&mut self, item: &Item, ahead: usize) {
+        let total = self.host.prepared.items().len();
+        self.observer.started(self.report.len() + ahead, total, &item.id);
+    }
+
+    pub(super) fn finish(&mut self, item: &Item, mut outcome: ResourceOutcome) {
+        if let ResourceOutcome::Changed(changes)
+        | ResourceOutcome::NotApproved(changes)
+        | ResourceOutcome::Failed { changes, .. } = &mut outcome
+        {
+            changes.iter_mut().for_each(|change| change.effects = Vec::new());
+        }
+        self.observer.finished(&item.id, &outcome);
+        let (id, formula) = (item.id.clone(), item.formula.clone());
+        self.report.push(Applied { id, formula, outcome });
+    }
+
+    /// What `item` needs now: `Err` where it is already decided that nothing is done.
+    pub(super) fn look(&mut self, item: &Item) -> Result<Vec<Change>, ResourceOutcome> {
+        let failed =
+            |message: String| ResourceOutcome::Failed { message, changes: Vec::new() };
+        let changes =
+            item.resource.plan(&self.host).map_err(|error| failed(error.to_string()))?;
+        if changes.is_empty() {
+            item.resource.confirm(&mut self.host).map_err(|error| failed(error.to_string()))?;
+            return Err(ResourceOutcome::InSync);
+        }
+        match self.approval {
+            Some(approval) if !approval.covers(&item.id, &changes) => {
+                Err(ResourceOutcome::NotApproved(changes))
+            }
+            _ => Ok(changes),
+        }
+    }
+
+    /// Whether the changes have had their effect.
+    pub(super) fn check(&mut self, item: &Item, changes: Vec<Change>) -> ResourceOutcome {
+        let left = match item.resource.plan(&self.host) {
+            Ok(left) => left,
+            Err(error) => return ResourceOutcome::Failed { message: error.to_string(), changes },
+        };
+        if !left.is_empty() {
+            let left = left.iter().map(|change| change.text.as_str()).collect::<Vec<_>>();
+            let message = format!("still differs after apply: {}", left.join("; "));
+            return ResourceOutcome::Failed { message, changes };
+        }
+        match item.resource.confirm(&mut self.host) {
+            Ok(()) => ResourceOutcome::Changed(changes),
+            Err(error) => ResourceOutcome::Failed { message: error.to_string(), changes },
+        }
+    }
+
+    fn one(&mut self, item: &Item) -> ResourceOutcome {
+        let changes = match self.look(item) {
+            Ok(changes) => changes,
+            Err(outcome) => return outcome,
+        };
+        match item.resource.apply(&changes, &mut self.host) {
+            Ok(()) => self.check(item, changes),
+            Err(error) => ResourceOutcome::Failed { message: error.to_string(), changes },
+        }
+    }
+}

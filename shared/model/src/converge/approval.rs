@@ -1,0 +1,66 @@
+//! What an operator has said yes to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::plan::{Plan, PlanOutcome};
+use crate::resource::{Change, ResourceId};
+
+/// For each resource, the kinds of change that may be made to it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Approval(pub BTreeMap<ResourceId, BTreeSet<String>>);
+
+/// Verbs that never need to be asked for: they change nothing that anyone could mind.
+const FREE: &[&str] = &["wait", "daemon-reload"];
+
+/// Who agrees to the first also agrees to the rest: it does less, or the first does it anyway.
+const IMPLIED: &[(&str, &[&str])] = &[
+    ("create", &["content", "mode", "owner"]),
+    ("create", &["uid", "gid", "group", "groups", "home", "shell", "comment"]),
+    ("replace", &["create", "content", "mode", "owner"]),
+    ("install", &["upgrade", "hold", "unhold"]),
+    ("restart", &["reload"]),
+];
+
+/// Where a plan could only tell the intent, the real changes may take another way to the same
+/// end: a service that the package has started by then is restarted instead of started.
+const INTENDED: &[(&str, &[&str])] = &[
+    ("create", &["replace", "target"]),
+    ("start", &["unmask", "restart", "reload"]),
+    ("enable", &["unmask"]),
+];
+
+impl Approval {
+    pub(super) fn of(plan: &Plan) -> Self {
+        let mut approved: BTreeMap<ResourceId, BTreeSet<String>> = BTreeMap::new();
+        for planned in &plan.resources {
+            let verbs = approved.entry(planned.id.clone()).or_default();
+            for change in planned.outcome.changes() {
+                allow(verbs, &change.verb, IMPLIED);
+                if matches!(planned.outcome, PlanOutcome::After { .. }) {
+                    allow(verbs, &change.verb, INTENDED);
+                }
+            }
+        }
+        approved.retain(|_, verbs| !verbs.is_empty());
+        Self(approved)
+    }
+
+    /// Whether all these changes of `id` were approved.
+    #[must_use]
+    pub fn covers(&self, id: &ResourceId, changes: &[Change]) -> bool {
+        let approved = self.0.get(id);
+        changes.iter().all(|change| {
+            FREE.contains(&change.verb.as_str())
+                || approved.is_some_and(|verbs| verbs.contains(&change.verb))
+        })
+    }
+}
+
+fn allow(verbs: &mut BTreeSet<String>, verb: &str, table: &[(&str, &[&str])]) {
+    verbs.insert(verb.to_owned());
+    for (_, implied) in table.iter().filter(|(of, _)| *of == verb) {
+        verbs.extend(implied.iter().map(|&verb| verb.to_owned()));
+    }
+}

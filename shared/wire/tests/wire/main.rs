@@ -1,0 +1,6 @@
+//! The envelope's bytes, and who may send them.
+
+mod golden;
+mod hostile;
+mod policy;
+mod samples;
