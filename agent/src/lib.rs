@@ -1,1 +1,4 @@
-//! Stub.
+//! The agent: makes one node match its catalog.
+
+pub mod host;
+pub mod state;

@@ -21,7 +21,12 @@ use crate::parse;
 
 /// Plans and applies what machines must be.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "ctl", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    name = "ctl",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -32,8 +37,14 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// For people, or for programs: one JSON document, or one line per event
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", hide_possible_values = true, value_parser = clap::builder::EnumValueParser::<Format>::new())]
+    /// text, or json: one document, or one line per event
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        default_value = "text",
+        hide_possible_values = true
+    )]
     pub output: Format,
     /// The connection settings [default: /etc/brine/ctl.json, ~/.config/brine/ctl.json]
     #[arg(long, global = true, value_name = "FILE", env = env::CONFIG, hide_env_values = true)]
@@ -42,29 +53,35 @@ pub struct Global {
     #[arg(long, global = true, value_name = "HOST:PORT", value_parser = parse::server)]
     pub server: Option<String>,
     /// auto, always or never
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
     pub color: Color,
 }
 
 #[derive(Debug, Clone, Subcommand)]
 pub enum Verb {
-    /// Is the state tree right? Asks no server
+    /// Check a state tree, without a server
     Check(CheckArgs),
-    /// What a file would hold on a node
+    /// Show what a file would hold on a node
     Render(RenderArgs),
-    /// What would change, with diffs
+    /// Show what would change, with diffs
     Plan(PlanArgs),
-    /// Plan, ask, change
+    /// Plan, ask, then change
     Apply(ApplyArgs),
-    /// Runs: list, show, watch, approve, cancel
+    /// List, show, watch, approve and cancel runs
     Runs(RunsArgs),
-    /// How the fleet is
+    /// Show how the fleet is
     Status(StatusArgs),
-    /// Nodes: list, show, add, accept, set, remove
+    /// List, show, add, accept, set and remove nodes
     Nodes(NodesArgs),
-    /// Join tokens: add, list, revoke
+    /// Make, list and revoke join tokens
     Tokens(TokensArgs),
-    /// Which ctl this is
+    /// Show which ctl this is
     Version(VersionArgs),
 }
 
@@ -92,7 +109,7 @@ pub fn command() -> Command {
     let command = Cli::command();
     let verbs = verbs(&command);
     command.after_help(format!("{EXAMPLES}\n\n{}", Exit::help())).help_template(format!(
-        "{{about}}\n\n{{usage-heading}} {{usage}}\n\n{verbs}{{options}}{{after-help}}"
+        "{{about}}\n\n{{usage-heading}} {{usage}}\n\n{verbs}Global options:\n{{options}}{{after-help}}"
     ))
 }
 
@@ -100,8 +117,14 @@ fn verbs(command: &Command) -> String {
     let mut text = String::new();
     for (heading, names) in GROUPS {
         let _ = writeln!(text, "{heading}:");
-        for verb in names.iter().filter_map(|name| command.find_subcommand(name)) {
-            let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+        for verb in names
+            .iter()
+            .filter_map(|name| command.find_subcommand(name))
+        {
+            let about = verb
+                .get_about()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             let _ = writeln!(text, "  {:<9}{about}", verb.get_name());
         }
         text.push('\n');
@@ -117,7 +140,10 @@ mod tests {
     fn every_verb_is_in_a_group() {
         let command = Cli::command();
         let verbs: Vec<_> = command.get_subcommands().map(Command::get_name).collect();
-        let grouped: Vec<_> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+        let grouped: Vec<_> = GROUPS
+            .iter()
+            .flat_map(|(_, names)| names.iter().copied())
+            .collect();
         assert_eq!(verbs, grouped);
         Cli::command().debug_assert();
     }
@@ -130,11 +156,20 @@ mod tests {
     }
 
     fn dump(path: &str, mut command: Command, text: &mut String) {
-        let help = command.render_long_help();
-        let _ = writeln!(text, "──── {path} --help\n{}", help.to_string().trim_end());
+        let help = command.render_help().to_string();
+        // Short enough for a screen, and never without an example.
+        assert!(help.contains("Examples:\n  ctl "), "{path}: {help}");
+        let _ = writeln!(text, "──── {path} --help\n{}\n", help.trim_end());
         command.build();
-        for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
-            dump(&format!("{path} {}", verb.get_name()), verb.clone().term_width(100), text);
+        for verb in command
+            .get_subcommands()
+            .filter(|verb| verb.get_name() != "help")
+        {
+            dump(
+                &format!("{path} {}", verb.get_name()),
+                verb.clone().term_width(100),
+                text,
+            );
         }
     }
 }

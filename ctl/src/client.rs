@@ -31,11 +31,7 @@ pub trait Server {
     ) -> impl Future<Output = Result<OperatorReply, CtlError>>;
 
     /// A run's events from this sequence number on.
-    fn watch(
-        &self,
-        run: RunId,
-        from: u64,
-    ) -> impl Future<Output = Result<Self::Events, CtlError>>;
+    fn watch(&self, run: RunId, from: u64) -> impl Future<Output = Result<Self::Events, CtlError>>;
 }
 
 pub trait Events {
@@ -48,7 +44,9 @@ macro_rules! ask {
     ($server:expr, $request:expr, $reply:pat => $value:expr) => {
         match $crate::client::Server::ask($server, $request).await {
             Ok($reply) => Ok($value),
-            Ok(_) => Err($crate::error::CtlError::from($crate::client::ClientError::Unexpected)),
+            Ok(_) => Err($crate::error::CtlError::from(
+                $crate::client::ClientError::Unexpected,
+            )),
             Err(error) => Err(error),
         }
     };
@@ -59,7 +57,10 @@ pub(crate) use ask;
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     #[error("the {what} in the connection settings is unusable")]
-    Identity { what: &'static str, source: IdentityError },
+    Identity {
+        what: &'static str,
+        source: IdentityError,
+    },
     #[error("cannot reach the server")]
     Connect(#[source] ConnectError),
     #[error("the server did not answer")]
@@ -131,7 +132,10 @@ impl Client {
         let key = Key::from_pem(&settings.key).map_err(part("key"))?;
         Ok(Self {
             servers: settings.servers.clone(),
-            identity: ClientIdentity { ca, certificate: Some((own, key)) },
+            identity: ClientIdentity {
+                ca,
+                certificate: Some((own, key)),
+            },
             connection: Mutex::new(None),
         })
     }
@@ -175,7 +179,10 @@ impl Server for Client {
 
     async fn watch(&self, run: RunId, from: u64) -> Result<Watching, CtlError> {
         let connection = self.connection().await?;
-        match connection.request_stream(&OperatorRequest::Watch { run, from }).await {
+        match connection
+            .request_stream(&OperatorRequest::Watch { run, from })
+            .await
+        {
             Ok(stream) => Ok(Watching(stream)),
             Err(error) => Err(self.lost(error).await.into()),
         }
@@ -187,7 +194,11 @@ pub struct Watching(Stream);
 
 impl Events for Watching {
     async fn next(&mut self) -> Result<Option<Event>, CtlError> {
-        let reply = self.0.receive::<OperatorReply>().await.map_err(ClientError::Request)?;
+        let reply = self
+            .0
+            .receive::<OperatorReply>()
+            .await
+            .map_err(ClientError::Request)?;
         // A stream that ends without saying so was cut short.
         match good(reply.ok_or(ClientError::Request(RequestError::Ended))?)? {
             OperatorReply::Event(event) => Ok(Some(event)),

@@ -86,7 +86,9 @@ impl CtlError {
             Self::Client(error) => error.hint(),
             Self::Refused(refusal) => refusal.help.clone(),
             Self::Lost { run, .. } => Some(format!("see where it stands: `ctl runs watch {run}`")),
-            Self::Invalid(_) => Some("mend the state tree; `ctl check` tells the same offline".to_owned()),
+            Self::Invalid(_) => {
+                Some("mend the state tree; `ctl check` tells the same offline".to_owned())
+            }
             Self::Output(_) | Self::Runtime(_) => None,
         }
     }

@@ -34,14 +34,23 @@ pub fn line(text: &str) -> Cow<'_, str> {
 pub fn json(text: &str) -> Cow<'_, str> {
     spell(text, |c| {
         let mut units = [0; 2];
-        c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+        c.encode_utf16(&mut units)
+            .iter()
+            .map(|unit| format!("\\u{unit:04x}"))
+            .collect()
     })
 }
 
 /// For sources that byte offsets point into: each hostile byte becomes a `?`, line ends stay.
 #[must_use]
 pub fn same_length(text: &str) -> Cow<'_, str> {
-    spell(text, |c| if c == '\n' { "\n".to_owned() } else { "?".repeat(c.len_utf8()) })
+    spell(text, |c| {
+        if c == '\n' {
+            "\n".to_owned()
+        } else {
+            "?".repeat(c.len_utf8())
+        }
+    })
 }
 
 fn spell(text: &str, name: impl Fn(char) -> String) -> Cow<'_, str> {
@@ -50,7 +59,11 @@ fn spell(text: &str, name: impl Fn(char) -> String) -> Cow<'_, str> {
     }
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        if is_hostile(c) { out.push_str(&name(c)) } else { out.push(c) }
+        if is_hostile(c) {
+            out.push_str(&name(c))
+        } else {
+            out.push(c)
+        }
     }
     Cow::Owned(out)
 }

@@ -27,13 +27,34 @@ impl Exit {
     /// All of them with what they mean, as the help shows them.
     pub const ALL: &[(Self, &str)] = &[
         (Self::Ok, "all is as wished"),
-        (Self::Failed, "a node failed, a plan has failures, or the state tree has errors"),
-        (Self::Usage, "the command line or the target makes no sense, or names nothing known"),
-        (Self::Unreachable, "the server cannot be reached, or does not let you in"),
-        (Self::Refused, "refused with nothing touched: a lease is held, nodes are unreachable"),
-        (Self::Cancelled, "the run was cancelled, or the question answered with no"),
-        (Self::Changes, "`ctl plan --detailed-exit-code` only: there are changes"),
-        (Self::Interrupted, "interrupted by Ctrl-C; a run that was begun goes on"),
+        (
+            Self::Failed,
+            "a node failed, a plan has failures, or the state tree has errors",
+        ),
+        (
+            Self::Usage,
+            "the command line or the target makes no sense, or names nothing known",
+        ),
+        (
+            Self::Unreachable,
+            "the server cannot be reached, or does not let you in",
+        ),
+        (
+            Self::Refused,
+            "refused with nothing touched: a lease is held, nodes are unreachable",
+        ),
+        (
+            Self::Cancelled,
+            "the run was cancelled, or the question answered with no",
+        ),
+        (
+            Self::Changes,
+            "`ctl plan --detailed-exit-code` only: there are changes",
+        ),
+        (
+            Self::Interrupted,
+            "interrupted by Ctrl-C; a run that was begun goes on",
+        ),
     ];
 
     #[must_use]
@@ -44,7 +65,9 @@ impl Exit {
     /// The table at the end of `ctl --help`.
     #[must_use]
     pub fn help() -> String {
-        let lines = Self::ALL.iter().map(|(exit, text)| format!("\n  {:>3}  {text}", exit.code()));
+        let lines = Self::ALL
+            .iter()
+            .map(|(exit, text)| format!("\n  {:>3}  {text}", exit.code()));
         format!("Exit codes:{}", lines.collect::<String>())
     }
 }

@@ -9,7 +9,8 @@ use crate::error::UsageError;
 /// # Errors
 /// It is something else, or nothing.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is not a duration: expected a number and s, m, h or d, as in `1h`");
+    let wrong =
+        || format!("`{text}` is not a duration: expected a number and s, m, h or d, as in `1h`");
     let unit = text.chars().next_back().ok_or_else(wrong)?;
     let seconds = match unit {
         's' => 1,
@@ -32,7 +33,9 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 pub fn label(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err(format!("`{text}` is not a label: expected `key=value`, as in `env=production`")),
+        _ => Err(format!(
+            "`{text}` is not a label: expected `key=value`, as in `env=production`"
+        )),
     }
 }
 
@@ -53,7 +56,9 @@ pub fn server(text: &str) -> Result<String, String> {
         Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok_and(|p| p > 0) => {
             Ok(complete)
         }
-        _ => Err(format!("`{text}` is not a server: expected `HOST` or `HOST:PORT`")),
+        _ => Err(format!(
+            "`{text}` is not a server: expected `HOST` or `HOST:PORT`"
+        )),
     }
 }
 
@@ -66,7 +71,10 @@ pub fn target(verb: &'static str, words: &[String]) -> Result<String, UsageError
     match words {
         [one] if !one.trim().is_empty() => Ok(one.clone()),
         [] | [_] => Err(UsageError::EmptyTarget { verb }),
-        many => Err(UsageError::ManyWords { verb, joined: many.join(" ") }),
+        many => Err(UsageError::ManyWords {
+            verb,
+            joined: many.join(" "),
+        }),
     }
 }
 
@@ -81,7 +89,17 @@ mod tests {
         check("30m", 1800);
         check("1h", 3600);
         check("2d", 172_800);
-        for bad in ["", "h", "1", "0h", "-1h", "1.5h", "1w", "1é", "99999999999999999999d"] {
+        for bad in [
+            "",
+            "h",
+            "1",
+            "0h",
+            "-1h",
+            "1.5h",
+            "1w",
+            "1é",
+            "99999999999999999999d",
+        ] {
             assert!(duration(bad).is_err(), "{bad}");
         }
     }
@@ -102,11 +120,23 @@ mod tests {
     #[test]
     fn targets_are_one_word() {
         let check = |words: &[&str]| {
-            target("apply", &words.iter().map(|&w| w.to_owned()).collect::<Vec<_>>())
+            target(
+                "apply",
+                &words.iter().map(|&w| w.to_owned()).collect::<Vec<_>>(),
+            )
         };
-        assert_eq!(check(&["role=db and not node=db03"]).ok().as_deref(), Some("role=db and not node=db03"));
+        assert_eq!(
+            check(&["role=db and not node=db03"]).ok().as_deref(),
+            Some("role=db and not node=db03")
+        );
         assert!(matches!(check(&[""]), Err(UsageError::EmptyTarget { .. })));
-        assert!(matches!(check(&["  "]), Err(UsageError::EmptyTarget { .. })));
-        assert!(matches!(check(&["role=db", "and"]), Err(UsageError::ManyWords { .. })));
+        assert!(matches!(
+            check(&["  "]),
+            Err(UsageError::EmptyTarget { .. })
+        ));
+        assert!(matches!(
+            check(&["role=db", "and"]),
+            Err(UsageError::ManyWords { .. })
+        ));
     }
 }

@@ -49,7 +49,10 @@ pub enum SettingsError {
     #[error("{} holds a private key, and others may read it (mode {mode:04o})", path.display())]
     Exposed { path: PathBuf, mode: u32 },
     #[error("{} does not hold connection settings", path.display())]
-    Malformed { path: PathBuf, source: serde_json::Error },
+    Malformed {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
     #[error("{} names no server", path.display())]
     NoServer { path: PathBuf },
 }
@@ -58,11 +61,14 @@ impl SettingsError {
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
-            Self::Missing(_) => "`brine-server init` writes them on the server's machine; elsewhere copy \
+            Self::Missing(_) => {
+                "`brine-server init` writes them on the server's machine; elsewhere copy \
                                  that file, or name it with --config"
-                .to_owned(),
+                    .to_owned()
+            }
             Self::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                "run ctl as its owner (sudo), or keep your own copy in ~/.config/brine/ctl.json".to_owned()
+                "run ctl as its owner (sudo), or keep your own copy in ~/.config/brine/ctl.json"
+                    .to_owned()
             }
             Self::Read { .. } => "name another file with --config".to_owned(),
             Self::Exposed { path, .. } => format!("`chmod 600 {}`", path.display()),
@@ -83,12 +89,19 @@ pub fn candidates(
     if let Some(path) = explicit {
         return vec![path.to_owned()];
     }
-    let set = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let set = |name| {
+        variable(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     let home = set(env::XDG_CONFIG_HOME)
         .filter(|path| path.is_absolute())
         .or_else(|| set(env::HOME).map(|home| home.join(".config")));
     let own = home.map(|home| home.join("brine/ctl.json"));
-    [Some(PathBuf::from(SYSTEM)), own].into_iter().flatten().collect()
+    [Some(PathBuf::from(SYSTEM)), own]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Reads the first of `candidates` that there is. One that may not be read is passed over as long
@@ -101,7 +114,8 @@ pub fn load(candidates: &[PathBuf], server: Option<&str>) -> Result<Settings, Se
     for path in candidates {
         match read(path) {
             Ok(text) => return parse(path, &text, server),
-            Err(SettingsError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+            Err(SettingsError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            }
             Err(SettingsError::Read { path, source })
                 if source.kind() == io::ErrorKind::PermissionDenied =>
             {
@@ -114,32 +128,49 @@ pub fn load(candidates: &[PathBuf], server: Option<&str>) -> Result<Settings, Se
 }
 
 fn read(path: &Path) -> Result<String, SettingsError> {
-    let failed = |source| SettingsError::Read { path: path.to_owned(), source };
+    let failed = |source| SettingsError::Read {
+        path: path.to_owned(),
+        source,
+    };
     let file = std::fs::File::open(path).map_err(failed)?;
     // Asked of the open file, so that it cannot be exchanged in between.
     let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o7777;
     if mode & 0o077 != 0 {
-        return Err(SettingsError::Exposed { path: path.to_owned(), mode });
+        return Err(SettingsError::Exposed {
+            path: path.to_owned(),
+            mode,
+        });
     }
     let mut text = String::new();
-    file.take(MAX_SIZE).read_to_string(&mut text).map_err(failed)?;
+    file.take(MAX_SIZE)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
     Ok(text)
 }
 
 fn parse(path: &Path, text: &str, server: Option<&str>) -> Result<Settings, SettingsError> {
-    let mut settings: Settings = serde_json::from_str(text)
-        .map_err(|source| SettingsError::Malformed { path: path.to_owned(), source })?;
+    let mut settings: Settings =
+        serde_json::from_str(text).map_err(|source| SettingsError::Malformed {
+            path: path.to_owned(),
+            source,
+        })?;
     if let Some(server) = server {
         settings.servers = vec![server.to_owned()];
     }
     if settings.servers.is_empty() {
-        return Err(SettingsError::NoServer { path: path.to_owned() });
+        return Err(SettingsError::NoServer {
+            path: path.to_owned(),
+        });
     }
     Ok(settings)
 }
 
 fn listed(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" and ")
+    paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect::<Vec<_>>()
+        .join(" and ")
 }
 
 #[cfg(test)]
@@ -160,16 +191,28 @@ mod tests {
     fn places() {
         let check = |variables: &[(&str, &str)], expected: &[&str]| {
             let variable = |name: &str| {
-                variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into())
+                variables
+                    .iter()
+                    .find(|(key, _)| *key == name)
+                    .map(|(_, value)| value.into())
             };
             let expected: Vec<PathBuf> = expected.iter().map(PathBuf::from).collect();
             assert_eq!(candidates(None, variable), expected);
         };
         check(&[], &[SYSTEM]);
         check(&[("HOME", "/h")], &[SYSTEM, "/h/.config/brine/ctl.json"]);
-        check(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "/x")], &[SYSTEM, "/x/brine/ctl.json"]);
-        check(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "rel")], &[SYSTEM, "/h/.config/brine/ctl.json"]);
-        assert_eq!(candidates(Some(Path::new("/c")), |_| None), [PathBuf::from("/c")]);
+        check(
+            &[("HOME", "/h"), ("XDG_CONFIG_HOME", "/x")],
+            &[SYSTEM, "/x/brine/ctl.json"],
+        );
+        check(
+            &[("HOME", "/h"), ("XDG_CONFIG_HOME", "rel")],
+            &[SYSTEM, "/h/.config/brine/ctl.json"],
+        );
+        assert_eq!(
+            candidates(Some(Path::new("/c")), |_| None),
+            [PathBuf::from("/c")]
+        );
     }
 
     #[test]
@@ -179,13 +222,22 @@ mod tests {
         let missing = folder.path().join("missing");
         let settings = load(&[missing.clone(), good.clone()], None).expect("settings");
         assert_eq!(settings.servers, ["a:1"]);
-        assert_eq!(load(&[good], Some("b:2")).expect("settings").servers, ["b:2"]);
-        let error = load(&[missing.clone()], None).expect_err("nothing there");
+        assert_eq!(
+            load(&[good], Some("b:2")).expect("settings").servers,
+            ["b:2"]
+        );
+        let error = load(std::slice::from_ref(&missing), None).expect_err("nothing there");
         assert_eq!(
             error.to_string(),
-            format!("no connection settings found; looked for {}", missing.display())
+            format!(
+                "no connection settings found; looked for {}",
+                missing.display()
+            )
         );
-        assert!(!format!("{settings:?}").contains('K'), "the key is shown nowhere");
+        assert!(
+            !format!("{settings:?}").contains('K'),
+            "the key is shown nowhere"
+        );
     }
 
     #[test]
@@ -194,7 +246,10 @@ mod tests {
         for mode in [0o640, 0o604, 0o620] {
             let path = file(folder.path(), "open", GOOD, mode);
             let error = load(&[path], None).expect_err("exposed");
-            assert!(matches!(error, SettingsError::Exposed { .. }), "{mode:o}: {error}");
+            assert!(
+                matches!(error, SettingsError::Exposed { .. }),
+                "{mode:o}: {error}"
+            );
         }
     }
 
@@ -202,10 +257,16 @@ mod tests {
     fn what_is_no_settings() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = file(folder.path(), "bad", r#"{"servers": []}"#, 0o600);
-        assert!(matches!(load(&[path], None), Err(SettingsError::Malformed { .. })));
+        assert!(matches!(
+            load(&[path], None),
+            Err(SettingsError::Malformed { .. })
+        ));
         let none = GOOD.replace(r#"["a:1"]"#, "[]");
         let path = file(folder.path(), "none", &none, 0o600);
-        assert!(matches!(load(std::slice::from_ref(&path), None), Err(SettingsError::NoServer { .. })));
+        assert!(matches!(
+            load(std::slice::from_ref(&path), None),
+            Err(SettingsError::NoServer { .. })
+        ));
         assert!(load(&[path], Some("b:2")).is_ok());
     }
 }

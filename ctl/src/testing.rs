@@ -22,7 +22,11 @@ use crate::show::style::Style;
 pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_767_323_045);
 
 pub(crate) fn style() -> Style {
-    Style { color: false, width: 100, now: NOW }
+    Style {
+        color: false,
+        width: 100,
+        now: NOW,
+    }
 }
 
 pub(crate) fn before(seconds: i64) -> Timestamp {
@@ -48,7 +52,10 @@ pub(crate) fn change(verb: &str, text: &str) -> Change {
 }
 
 pub(crate) fn with_diff(change: Change, diff: Diff) -> Change {
-    Change { diff: Some(diff), ..change }
+    Change {
+        diff: Some(diff),
+        ..change
+    }
 }
 
 pub(crate) fn with_impact(change: Change, impact: Impact) -> Change {
@@ -56,7 +63,11 @@ pub(crate) fn with_impact(change: Change, impact: Impact) -> Change {
 }
 
 pub(crate) fn planned(resource: &str, outcome: PlanOutcome) -> Planned {
-    Planned { id: id(resource), formula: name("haproxy"), outcome }
+    Planned {
+        id: id(resource),
+        formula: name("haproxy"),
+        outcome,
+    }
 }
 
 pub(crate) fn changes(resource: &str, changes: &[Change]) -> Planned {
@@ -64,7 +75,10 @@ pub(crate) fn changes(resource: &str, changes: &[Change]) -> Planned {
 }
 
 pub(crate) fn plan(resources: &[Planned]) -> Plan {
-    Plan { resources: resources.to_vec(), released: Vec::new() }
+    Plan {
+        resources: resources.to_vec(),
+        released: Vec::new(),
+    }
 }
 
 pub(crate) fn report(resources: &[(&str, ResourceOutcome)]) -> ApplyReport {
@@ -73,7 +87,9 @@ pub(crate) fn report(resources: &[(&str, ResourceOutcome)]) -> ApplyReport {
         formula: name("haproxy"),
         outcome: outcome.clone(),
     };
-    ApplyReport { resources: resources.iter().map(applied).collect() }
+    ApplyReport {
+        resources: resources.iter().map(applied).collect(),
+    }
 }
 
 pub(crate) fn node(node: &str, state: NodeState, reason: Option<&str>) -> RunNode {
@@ -126,21 +142,52 @@ pub(crate) fn info(node: &str, connected: bool) -> NodeInfo {
 }
 
 pub(crate) fn event(sequence: u64, what: Happening) -> Event {
-    Event { sequence, at: before(60), what }
+    Event {
+        sequence,
+        at: before(60),
+        what,
+    }
 }
 
 pub(crate) fn phase(sequence: u64, phase: RunPhase) -> Event {
-    event(sequence, Happening::Phase { phase, reason: None })
+    event(
+        sequence,
+        Happening::Phase {
+            phase,
+            reason: None,
+        },
+    )
 }
 
 pub(crate) fn state(sequence: u64, node: &str, state: NodeState) -> Event {
-    event(sequence, Happening::Node { node: name(node), state, reason: None })
+    event(
+        sequence,
+        Happening::Node {
+            node: name(node),
+            state,
+            reason: None,
+        },
+    )
 }
 
 pub(crate) fn progress(node: &str, done: u32, total: u32, doing: &str) -> Event {
-    let job = brine_wire::job::JobId { run: RunId(12), step: 0 };
-    let progress = Progress { job, done, total, doing: doing.to_owned() };
-    event(0, Happening::Progress { node: name::<NodeName>(node), progress })
+    let job = brine_wire::job::JobId {
+        run: RunId(12),
+        step: 0,
+    };
+    let progress = Progress {
+        job,
+        done,
+        total,
+        doing: doing.to_owned(),
+    };
+    event(
+        0,
+        Happening::Progress {
+            node: name::<NodeName>(node),
+            progress,
+        },
+    )
 }
 
 /// Answers in the order of its script, and remembers what it was asked.
@@ -168,7 +215,11 @@ impl Server for Script {
 
     async fn ask(&self, request: OperatorRequest) -> Result<OperatorReply, CtlError> {
         self.asked.borrow_mut().push(request);
-        let reply = self.replies.borrow_mut().pop_front().expect("another reply in the script");
+        let reply = self
+            .replies
+            .borrow_mut()
+            .pop_front()
+            .expect("another reply in the script");
         match reply {
             OperatorReply::Refused(refusal) => Err(CtlError::Refused(refusal)),
             OperatorReply::Invalid(found) => Err(CtlError::Invalid(found)),
@@ -177,14 +228,23 @@ impl Server for Script {
     }
 
     async fn watch(&self, run: RunId, from: u64) -> Result<ScriptedEvents, CtlError> {
-        self.asked.borrow_mut().push(OperatorRequest::Watch { run, from });
-        let all = self.watches.borrow_mut().pop_front().expect("another watch in the script");
+        self.asked
+            .borrow_mut()
+            .push(OperatorRequest::Watch { run, from });
+        let all = self
+            .watches
+            .borrow_mut()
+            .pop_front()
+            .expect("another watch in the script");
         let ends = matches!(
             all.last(),
             Some(Event { what: Happening::Phase { phase, .. }, .. }) if phase.is_over()
         );
         let last = self.watches.borrow().is_empty();
-        let events = all.into_iter().filter(|e| e.sequence == 0 || e.sequence >= from).collect();
+        let events = all
+            .into_iter()
+            .filter(|e| e.sequence == 0 || e.sequence >= from)
+            .collect();
         Ok(ScriptedEvents { events, ends, last })
     }
 }

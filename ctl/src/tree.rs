@@ -29,7 +29,9 @@ impl TreeError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoTree { .. } => Some("name its folder: `ctl check path/to/states`".to_owned()),
-            Self::Special { .. } => Some("a state tree holds plain files; copy what a link points to".to_owned()),
+            Self::Special { .. } => {
+                Some("a state tree holds plain files; copy what a link points to".to_owned())
+            }
             Self::TooLarge { .. } => Some("is this the folder that you meant?".to_owned()),
             Self::Read { .. } | Self::Name { .. } => None,
         }
@@ -41,7 +43,11 @@ impl TreeError {
 pub fn folder(named: Option<PathBuf>, here: &Path) -> PathBuf {
     named.unwrap_or_else(|| {
         let states = here.join("states");
-        if states.is_dir() { states } else { here.to_owned() }
+        if states.is_dir() {
+            states
+        } else {
+            here.to_owned()
+        }
     })
 }
 
@@ -50,12 +56,24 @@ pub fn folder(named: Option<PathBuf>, here: &Path) -> PathBuf {
 /// # Errors
 /// Something cannot be read, is no plain file, or there is too much of it.
 pub fn load(root: &Path) -> Result<StateTree, TreeError> {
-    if !["roles", "formulas"].iter().any(|name| root.join(name).is_dir()) {
+    if !["roles", "formulas"]
+        .iter()
+        .any(|name| root.join(name).is_dir())
+    {
         // A folder that is not there at all is the better reason.
-        std::fs::read_dir(root).map_err(|source| TreeError::Read { path: root.to_owned(), source })?;
-        return Err(TreeError::NoTree { path: root.to_owned() });
+        std::fs::read_dir(root).map_err(|source| TreeError::Read {
+            path: root.to_owned(),
+            source,
+        })?;
+        return Err(TreeError::NoTree {
+            path: root.to_owned(),
+        });
     }
-    let mut loader = Loader { root, tree: StateTree::default(), bytes: 0 };
+    let mut loader = Loader {
+        root,
+        tree: StateTree::default(),
+        bytes: 0,
+    };
     loader.folder(root, "", 0)?;
     Ok(loader.tree)
 }
@@ -71,16 +89,25 @@ impl Loader<'_> {
         if depth > MAX_DEPTH {
             return Err(self.too_large("folders in folders"));
         }
-        let failed = |source| TreeError::Read { path: folder.to_owned(), source };
+        let failed = |source| TreeError::Read {
+            path: folder.to_owned(),
+            source,
+        };
         for entry in std::fs::read_dir(folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let path = entry.path();
             let file_name = entry.file_name();
-            let name = file_name.to_str().ok_or_else(|| TreeError::Name { path: path.clone() })?;
+            let name = file_name
+                .to_str()
+                .ok_or_else(|| TreeError::Name { path: path.clone() })?;
             if name.starts_with('.') {
                 continue;
             }
-            let relative = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
+            let relative = if prefix.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{prefix}/{name}")
+            };
             let kind = entry.file_type().map_err(failed)?;
             if kind.is_dir() {
                 self.folder(&path, &relative, depth + 1)?;
@@ -94,7 +121,10 @@ impl Loader<'_> {
     }
 
     fn file(&mut self, path: &Path, relative: String) -> Result<(), TreeError> {
-        let failed = |source| TreeError::Read { path: path.to_owned(), source };
+        let failed = |source| TreeError::Read {
+            path: path.to_owned(),
+            source,
+        };
         let size = std::fs::metadata(path).map_err(failed)?.len();
         self.bytes = self.bytes.saturating_add(size);
         if self.bytes > MAX_BYTES {
@@ -109,7 +139,10 @@ impl Loader<'_> {
     }
 
     fn too_large(&self, bound: &'static str) -> TreeError {
-        TreeError::TooLarge { path: self.root.to_owned(), bound }
+        TreeError::TooLarge {
+            path: self.root.to_owned(),
+            bound,
+        }
     }
 }
 
@@ -135,7 +168,10 @@ mod tests {
     fn what_is_no_tree() {
         let root = tempfile::tempdir().expect("a folder");
         assert!(matches!(load(root.path()), Err(TreeError::NoTree { .. })));
-        assert!(matches!(load(&root.path().join("no")), Err(TreeError::Read { .. })));
+        assert!(matches!(
+            load(&root.path().join("no")),
+            Err(TreeError::Read { .. })
+        ));
     }
 
     #[test]

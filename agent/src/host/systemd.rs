@@ -11,7 +11,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use brine_model::host::{HostError, HostResult};
+use brine_model::host::HostError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
@@ -61,6 +61,8 @@ impl From<zbus::Error> for CallError {
 /// The manager of the machine; connects when first asked.
 pub(super) struct Systemd {
     private: PathBuf,
+    /// Not in tests: those must not reach the machine's own.
+    may_use_bus: bool,
     runtime: OnceCell<Runtime>,
     connection: RefCell<Option<Connection>>,
 }
@@ -69,9 +71,15 @@ impl Systemd {
     pub(super) fn new(root: &Path) -> Self {
         Self {
             private: root.join("run/systemd/private"),
+            may_use_bus: root == Path::new("/"),
             runtime: OnceCell::new(),
             connection: RefCell::new(None),
         }
+    }
+
+    /// Whether the machine runs systemd at all, as `sd_booted(3)` finds out.
+    pub(super) fn is_there(&self) -> bool {
+        self.private.parent().is_some_and(|run| run.join("system").exists())
     }
 
     /// Calls a method of the manager.
@@ -138,7 +146,7 @@ impl Systemd {
         let connection = match self.usable() {
             Some(connection) => connection,
             None => {
-                let connection = within(runtime, CALL, connect(&self.private))??;
+                let connection = within(runtime, CALL, connect(&self.private, self.may_use_bus))??;
                 self.connection.replace(Some(connection.clone()));
                 connection
             }
@@ -190,10 +198,17 @@ fn within<R>(
     })
 }
 
-async fn connect(private: &Path) -> Result<Connection, CallError> {
-    if let Ok(stream) = tokio::net::UnixStream::connect(private).await {
-        let builder = connection::Builder::unix_stream(stream).p2p().method_timeout(CALL);
-        return Ok(builder.build().await?);
+async fn connect(private: &Path, may_use_bus: bool) -> Result<Connection, CallError> {
+    match tokio::net::UnixStream::connect(private).await {
+        Ok(stream) => {
+            let builder = connection::Builder::unix_stream(stream).p2p().method_timeout(CALL);
+            return Ok(builder.build().await?);
+        }
+        Err(error) if !may_use_bus => {
+            let message = format!("{}: {error}", private.display());
+            return Err(CallError { name: String::new(), message });
+        }
+        Err(_) => {}
     }
     let bus = connection::Builder::system()?.method_timeout(CALL).build().await?;
     // Without a subscriber, the manager sends no signals over the bus.

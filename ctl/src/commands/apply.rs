@@ -11,6 +11,7 @@ use super::follow::{self, Follow, Stop};
 use crate::client::{Server, ask};
 use crate::error::{CtlError, UsageError};
 use crate::exit::Exit;
+use crate::output::Output;
 use crate::{json, parse, show};
 
 const EXAMPLES: &str = "\
@@ -44,122 +45,148 @@ pub struct ApplyArgs {
 /// The target makes no sense, nobody can be asked, or the server refuses or cannot be asked.
 pub async fn run<S: Server>(args: ApplyArgs, context: &Context<'_, S>) -> Result<Exit, CtlError> {
     let target = parse::target("apply", &args.target)?;
-    may_ask(args.yes, context, &format!("apply {}", show::apply::quoted(&target)))?;
-    let start = Start { target, skip_unreachable: args.skip_unreachable, wait: args.wait };
-    let request = OperatorRequest::StartApply { start, approved: args.yes };
+    let start = Start {
+        target,
+        skip_unreachable: args.skip_unreachable,
+        wait: args.wait,
+    };
+    let request = OperatorRequest::StartApply {
+        start,
+        approved: args.yes,
+    };
     let run = ask!(context.server, request, OperatorReply::Run(run) => run)?;
     if context.output.is_json() {
-        context.output.json(&json!({ "type": "started", "run": run.0 }))?;
+        context
+            .output
+            .json(&json!({ "type": "started", "run": run.0 }))?;
     }
-    resume(run, args.yes, context).await
+    resume(
+        Resume {
+            run,
+            approved: args.yes,
+            ours: true,
+        },
+        context,
+    )
+    .await
+}
+
+/// What can be told without a server.
+///
+/// # Errors
+/// The target makes no sense, or nobody can be asked.
+pub fn check(args: &ApplyArgs, output: &Output) -> Result<(), UsageError> {
+    let target = parse::target("apply", &args.target)?;
+    may_ask(
+        args.yes,
+        output,
+        &format!("apply {}", show::apply::quoted(&target)),
+    )
 }
 
 /// Refuses early where a yes will be needed and nobody can give it.
 ///
 /// # Errors
 /// There is no terminal, and no `--yes`.
-pub fn may_ask<S: Server>(
-    yes: bool,
-    context: &Context<'_, S>,
-    command: &str,
-) -> Result<(), UsageError> {
-    if yes || context.output.can_ask() {
+pub fn may_ask(yes: bool, output: &Output, command: &str) -> Result<(), UsageError> {
+    if yes || output.can_ask() {
         return Ok(());
     }
-    let why = if context.output.is_json() {
+    let why = if output.is_json() {
         "the output is for a program"
     } else {
         "there is no terminal"
     };
-    let instead = format!("see `ctl plan` first, then say yes up front: `ctl {command} --yes`");
+    let instead = format!("say yes up front: `ctl {command} --yes`");
     Err(UsageError::CannotAsk { why, instead })
 }
 
-/// From wherever the run stands to its end; `approved` where the operator has said yes already.
+/// A run to be followed through its approval.
+#[derive(Debug, Clone, Copy)]
+pub struct Resume {
+    pub run: RunId,
+    /// The operator has said yes already.
+    pub approved: bool,
+    /// Begun by this call: where nobody says yes, nobody else is left to.
+    pub ours: bool,
+}
+
+/// From wherever the run stands to its end.
 ///
 /// # Errors
 /// The server is gone, or refuses.
-pub async fn resume<S: Server>(
-    run: RunId,
-    approved: bool,
-    context: &Context<'_, S>,
-) -> Result<Exit, CtlError> {
-    let mut follow = Follow::new(run, true);
+pub async fn resume<S: Server>(from: Resume, context: &Context<'_, S>) -> Result<Exit, CtlError> {
+    let mut follow = Follow::new(from.run, true);
     let planned = |phase| matches!(phase, RunPhase::Approval | RunPhase::Applying);
-    let mut stop = follow.until(context, planned).await?;
-    if stop == Stop::Interrupted && !approved {
-        // Nobody is left to say yes to it.
-        follow::abandon(context, run).await;
-        return Ok(Exit::Interrupted);
-    }
-    let mut shown = false;
-    if let Stop::Phase(_) = stop {
-        let detail = follow::record(context.server, run).await?;
-        if !context.output.is_json() {
-            context.output.show(|style| show::plan::plan(&detail, style), || json::run(&detail))?;
+    let phase = match follow.until(context, planned).await? {
+        Stop::Phase(phase) => phase,
+        Stop::Over => return finish(from.run, false, context).await,
+        Stop::Interrupted if from.approved => return Ok(follow::left_alone(context, from.run)),
+        Stop::Interrupted => {
+            unanswered(from, context).await;
+            return Ok(Exit::Interrupted);
         }
-        shown = true;
+    };
+    let detail = follow::record(context.server, from.run).await?;
+    if !context.output.is_json() {
+        context
+            .output
+            .data_of(|style| show::plan::plan(&detail, style))?;
     }
-    if stop == Stop::Phase(RunPhase::Approval) {
-        match ask_for_it(&mut follow, approved, context).await? {
-            Answer::Yes => {}
-            Answer::Exit(exit) => return Ok(exit),
-        }
+    if phase == RunPhase::Approval
+        && let Some(exit) = approve(&detail, from, &mut follow, context).await?
+    {
+        return Ok(exit);
     }
-    if matches!(stop, Stop::Phase(_)) {
-        stop = follow.until(context, |_| false).await?;
+    match follow.until(context, |_| false).await? {
+        Stop::Interrupted => Ok(follow::left_alone(context, from.run)),
+        Stop::Phase(_) | Stop::Over => finish(from.run, true, context).await,
     }
-    if stop == Stop::Interrupted {
-        return Ok(follow::left_alone(context, run));
-    }
-    finish(run, shown, context).await
 }
 
-enum Answer {
-    /// Or the run went on anyway: somebody else has answered.
-    Yes,
-    Exit(Exit),
-}
-
-async fn ask_for_it<S: Server>(
+/// Gets the yes and passes it on; an exit code where there is none.
+async fn approve<S: Server>(
+    detail: &RunDetail,
+    from: Resume,
     follow: &mut Follow,
-    approved: bool,
     context: &Context<'_, S>,
-) -> Result<Answer, CtlError> {
-    let run = follow.run;
-    if !approved {
-        let detail = follow::record(context.server, run).await?;
-        let question = show::plan::question(&detail);
+) -> Result<Option<Exit>, CtlError> {
+    if !from.approved {
+        let question = show::plan::question(detail);
         let yes = tokio::select! {
             biased;
             yes = context.output.confirm(&question) => yes,
             stop = follow.until(context, |phase| phase != RunPhase::Approval) => {
-                return after_all(stop?, run, context).await;
+                context.output.say("");
+                if stop? != Stop::Interrupted {
+                    context.output.say("somebody else has answered");
+                    return Ok(None);
+                }
+                unanswered(from, context).await;
+                return Ok(Some(Exit::Interrupted));
             }
         };
         if !yes {
-            follow::abandon(context, run).await;
-            return Ok(Answer::Exit(Exit::Cancelled));
+            unanswered(from, context).await;
+            return Ok(Some(Exit::Cancelled));
         }
     }
-    ask!(context.server, OperatorRequest::Approve(run), OperatorReply::Done => Answer::Yes)
+    ask!(context.server, OperatorRequest::Approve(from.run), OperatorReply::Done => None)
 }
 
-/// Something happened while the question stood.
-async fn after_all<S: Server>(
-    stop: Stop,
-    run: RunId,
-    context: &Context<'_, S>,
-) -> Result<Answer, CtlError> {
-    context.output.say("");
-    if stop == Stop::Interrupted {
+/// Nobody says yes: a run of this call ends, another's goes on waiting.
+async fn unanswered<S: Server>(from: Resume, context: &Context<'_, S>) {
+    let run = from.run;
+    if from.ours {
         follow::abandon(context, run).await;
-        return Ok(Answer::Exit(Exit::Interrupted));
+    } else {
+        context.output.say(&format!(
+            "run {run} still waits; to end it: `ctl runs cancel {run}`"
+        ));
     }
-    context.output.say("somebody else has answered");
-    Ok(Answer::Yes)
 }
 
+/// Shows what came of it; `shown` where the plan stands above already.
 async fn finish<S: Server>(
     run: RunId,
     shown: bool,
@@ -170,10 +197,17 @@ async fn finish<S: Server>(
         context.output.json(&result(&detail))?;
     } else if detail.reports.is_empty() && !shown {
         // Nothing was applied: what was found is the answer.
-        context.output.show(|style| show::plan::plan(&detail, style), || json::run(&detail))?;
-        context.output.note(|style| show::runs::ending(&detail.summary, style));
+        context
+            .output
+            .data_of(|style| show::plan::plan(&detail, style))?;
+        context
+            .output
+            .note(|style| show::runs::ending(&detail.summary, style));
     } else {
-        context.output.show(|style| show::apply::summary(&detail, style), || json::run(&detail))?;
+        let gap = if shown { "\n" } else { "" };
+        context
+            .output
+            .data_of(|style| gap.to_owned() + &show::apply::summary(&detail, style))?;
     }
     Ok(follow::exit(&detail))
 }

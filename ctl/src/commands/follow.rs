@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use brine_wire::job::RunId;
 use brine_wire::operator::{OperatorReply, OperatorRequest};
-use brine_wire::run::{Event, Happening, RunDetail, RunKind, RunPhase};
+use brine_wire::run::{Event, Happening, RunDetail, RunPhase};
 
 use super::Context;
 use crate::client::{Events, Server, ask};
@@ -43,7 +43,12 @@ pub enum Stop {
 impl Follow {
     #[must_use]
     pub const fn new(run: RunId, events: bool) -> Self {
-        Self { run, sequence: 0, events, pause: Duration::from_secs(1) }
+        Self {
+            run,
+            sequence: 0,
+            events,
+            pause: Duration::from_secs(1),
+        }
     }
 
     /// Until the run is over, or in a phase that is `wanted`.
@@ -73,12 +78,17 @@ impl Follow {
             match self.stream(context, live, &wanted, &mut failures).await {
                 Ok(stop) => return Ok(stop),
                 Err(CtlError::Client(source)) if failures >= PATIENCE || !source.may_pass() => {
-                    return Err(CtlError::Lost { run: self.run, source });
+                    return Err(CtlError::Lost {
+                        run: self.run,
+                        source,
+                    });
                 }
                 Err(CtlError::Client(source)) => {
                     if failures == 0 {
                         live.clear();
-                        context.output.say(&format!("lost the server ({source}); looking for it again"));
+                        context
+                            .output
+                            .say(&format!("lost the server ({source}); looking for it again"));
                     }
                     failures += 1;
                     tokio::time::sleep(self.pause).await;
@@ -134,9 +144,15 @@ pub async fn record<S: Server>(server: &S, run: RunId) -> Result<RunDetail, CtlE
 /// Ctrl-C while the run goes on without us.
 #[must_use]
 pub fn left_alone<S: Server>(context: &Context<'_, S>, run: RunId) -> Exit {
-    context.output.say(&format!("interrupted; run {run} goes on"));
-    context.output.say(&format!("  watch it: `ctl runs watch {run}`"));
-    context.output.say(&format!("  end it after the resource at hand: `ctl runs cancel {run}`"));
+    context
+        .output
+        .say(&format!("interrupted; run {run} goes on"));
+    context
+        .output
+        .say(&format!("  watch it: `ctl runs watch {run}`"));
+    context.output.say(&format!(
+        "  end it after the resource at hand: `ctl runs cancel {run}`"
+    ));
     Exit::Interrupted
 }
 
@@ -145,8 +161,12 @@ pub fn left_alone<S: Server>(context: &Context<'_, S>, run: RunId) -> Exit {
 pub async fn abandon<S: Server>(context: &Context<'_, S>, run: RunId) {
     let cancel = context.server.ask(OperatorRequest::Cancel(run));
     match tokio::time::timeout(Duration::from_secs(3), cancel).await {
-        Ok(Ok(_)) => context.output.say(&format!("run {run} cancelled; nothing was changed")),
-        _ => context.output.say(&format!("run {run} may still be there: `ctl runs cancel {run}`")),
+        Ok(Ok(_)) => context
+            .output
+            .say(&format!("run {run} cancelled; nothing was changed")),
+        _ => context.output.say(&format!(
+            "run {run} may still be there: `ctl runs cancel {run}`"
+        )),
     }
 }
 
@@ -158,9 +178,9 @@ pub fn exit(run: &RunDetail) -> Exit {
         RunPhase::Refused => Exit::Refused,
         RunPhase::Cancelled => Exit::Cancelled,
         RunPhase::Failed | RunPhase::Interrupted => Exit::Failed,
-        RunPhase::Succeeded if run.summary.kind == RunKind::Plan && show::plan::has_failures(run) => {
-            Exit::Failed
+        RunPhase::Succeeded if show::plan::has_failures(run) => Exit::Failed,
+        RunPhase::Succeeded | RunPhase::Planning | RunPhase::Approval | RunPhase::Applying => {
+            Exit::Ok
         }
-        RunPhase::Succeeded | RunPhase::Planning | RunPhase::Approval | RunPhase::Applying => Exit::Ok,
     }
 }

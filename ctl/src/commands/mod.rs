@@ -50,7 +50,14 @@ fn online(command: Verb, global: &Global, output: &Output) -> Result<Exit, CtlEr
         .build()
         .map_err(CtlError::Runtime)?;
     let result = runtime.block_on(async {
-        let result = dispatch(command, &Context { server: &client, output }).await;
+        let result = dispatch(
+            command,
+            &Context {
+                server: &client,
+                output,
+            },
+        )
+        .await;
         client.close().await;
         result
     });

@@ -38,7 +38,11 @@ pub struct PlanArgs {
 /// The target makes no sense, or the server refuses or cannot be asked.
 pub async fn run<S: Server>(args: PlanArgs, context: &Context<'_, S>) -> Result<Exit, CtlError> {
     let target = parse::target("plan", &args.target)?;
-    let start = Start { target, skip_unreachable: args.skip_unreachable, wait: false };
+    let start = Start {
+        target,
+        skip_unreachable: args.skip_unreachable,
+        wait: false,
+    };
     let request = OperatorRequest::StartPlan(start);
     let run = ask!(context.server, request, OperatorReply::Run(run) => run)?;
     if Follow::new(run, false).until(context, |_| false).await? == Stop::Interrupted {
@@ -46,11 +50,20 @@ pub async fn run<S: Server>(args: PlanArgs, context: &Context<'_, S>) -> Result<
         return Ok(Exit::Interrupted);
     }
     let detail = follow::record(context.server, run).await?;
-    context.output.show(|style| show::plan::plan(&detail, style), || json::run(&detail))?;
+    context.output.show(
+        |style| show::plan::plan(&detail, style),
+        || json::run(&detail),
+    )?;
     if detail.summary.phase != RunPhase::Succeeded {
-        context.output.note(|style| show::runs::ending(&detail.summary, style));
+        context
+            .output
+            .note(|style| show::runs::ending(&detail.summary, style));
     }
     let exit = follow::exit(&detail);
     let changes = args.detailed_exit_code && show::plan::has_changes(&detail);
-    Ok(if exit == Exit::Ok && changes { Exit::Changes } else { exit })
+    Ok(if exit == Exit::Ok && changes {
+        Exit::Changes
+    } else {
+        exit
+    })
 }

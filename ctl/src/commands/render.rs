@@ -32,20 +32,25 @@ pub struct RenderArgs {
 /// # Errors
 /// The server cannot be asked, or knows no such node or file.
 pub async fn run<S: Server>(args: RenderArgs, context: &Context<'_, S>) -> Result<Exit, CtlError> {
-    let request = OperatorRequest::Render { node: args.node, path: args.path };
+    let request = OperatorRequest::Render {
+        node: args.node,
+        path: args.path,
+    };
     let (text, sensitive) = ask!(
         context.server, request,
         OperatorReply::Rendered { text, sensitive } => (text, sensitive)
     )?;
     if context.output.is_json() {
-        context.output.json(&json!({ "text": text, "sensitive": sensitive }))?;
+        context
+            .output
+            .json(&json!({ "text": text, "sensitive": sensitive }))?;
     } else if context.output.out_is_terminal() {
         let drawn = |style| {
             let mut page = Page::new(style);
             page.block(Tone::Plain, 0, &text);
             page.finish()
         };
-        context.output.show(drawn, || json!({}))?;
+        context.output.data_of(drawn)?;
     } else {
         // Byte for byte: this may become a file.
         context.output.data(&text)?;

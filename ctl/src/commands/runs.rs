@@ -5,8 +5,9 @@ use brine_wire::operator::{OperatorReply, OperatorRequest};
 use brine_wire::run::{RunKind, RunPhase};
 use clap::{Args, Subcommand};
 
+use super::Context;
+use super::apply::{self, Resume};
 use super::follow::{self, Follow, Stop};
-use super::{Context, apply};
 use crate::client::{Server, ask};
 use crate::error::CtlError;
 use crate::exit::Exit;
@@ -33,15 +34,17 @@ pub struct RunsArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 pub enum Verb {
-    /// The latest runs
+    /// List the latest runs
     List(ListArgs),
-    /// The record of one run
+    /// Show the record of one run
     Show(ShowArgs),
     /// Follow a run until it is over
+    #[command(after_help = "Examples:\n  ctl runs watch 12")]
     Watch(RunArgs),
     /// Show the plan of a run that waits for a yes, ask, and follow it
     Approve(ApproveArgs),
     /// End a run after the resources at hand
+    #[command(after_help = "Examples:\n  ctl runs cancel 12")]
     Cancel(RunArgs),
 }
 
@@ -56,6 +59,7 @@ pub struct ListArgs {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  ctl runs show 12\n  ctl runs show 12 --plan")]
 pub struct ShowArgs {
+    /// As `ctl runs list` shows it
     #[arg(value_name = "ID")]
     pub id: u64,
     /// What was planned, also where it has been applied since
@@ -66,6 +70,7 @@ pub struct ShowArgs {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  ctl runs approve 12\n  ctl runs approve 12 --yes")]
 pub struct ApproveArgs {
+    /// As `ctl runs list` shows it
     #[arg(value_name = "ID")]
     pub id: u64,
     /// Do not ask; required without a terminal
@@ -74,8 +79,8 @@ pub struct ApproveArgs {
 }
 
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "The number is that of `ctl runs list`.")]
 pub struct RunArgs {
+    /// As `ctl runs list` shows it
     #[arg(value_name = "ID")]
     pub id: u64,
 }
@@ -95,23 +100,32 @@ pub async fn run<S: Server>(args: RunsArgs, context: &Context<'_, S>) -> Result<
 async fn list<S: Server>(args: &ListArgs, context: &Context<'_, S>) -> Result<Exit, CtlError> {
     let request = OperatorRequest::Runs { limit: args.limit };
     let runs = ask!(context.server, request, OperatorReply::Runs(runs) => runs)?;
-    context.output.show(|style| show::runs::list(&runs, style), || json::runs(&runs))?;
+    context
+        .output
+        .show(|style| show::runs::list(&runs, style), || json::runs(&runs))?;
     Ok(Exit::Ok)
 }
 
 async fn show<S: Server>(args: &ShowArgs, context: &Context<'_, S>) -> Result<Exit, CtlError> {
     let detail = follow::record(context.server, RunId(args.id)).await?;
-    context.output.show(|style| show::runs::detail(&detail, args.plan, style), || json::run(&detail))?;
+    context.output.show(
+        |style| show::runs::detail(&detail, args.plan, style),
+        || json::run(&detail),
+    )?;
     Ok(Exit::Ok)
 }
 
 async fn watch<S: Server>(run: RunId, context: &Context<'_, S>) -> Result<Exit, CtlError> {
     let mut follow = Follow::new(run, true);
-    let mut stop = follow.until(context, |phase| phase == RunPhase::Approval).await?;
+    let mut stop = follow
+        .until(context, |phase| phase == RunPhase::Approval)
+        .await?;
     if stop == Stop::Phase(RunPhase::Approval) {
         // It may have been answered long ago: then this is history.
         if follow::record(context.server, run).await?.summary.phase == RunPhase::Approval {
-            context.output.say(&format!("run {run} waits for a yes: `ctl runs approve {run}`"));
+            context.output.say(&format!(
+                "run {run} waits for a yes: `ctl runs approve {run}`"
+            ));
         }
         stop = follow.until(context, |_| false).await?;
     }
@@ -122,26 +136,47 @@ async fn watch<S: Server>(run: RunId, context: &Context<'_, S>) -> Result<Exit, 
     if context.output.is_json() {
         context.output.json(&apply::result(&detail))?;
     } else {
-        context.output.show(|style| show::runs::outcome(&detail, style), || json::run(&detail))?;
+        context
+            .output
+            .data_of(|style| show::runs::outcome(&detail, style))?;
     }
     Ok(follow::exit(&detail))
 }
 
-async fn approve<S: Server>(args: &ApproveArgs, context: &Context<'_, S>) -> Result<Exit, CtlError> {
+async fn approve<S: Server>(
+    args: &ApproveArgs,
+    context: &Context<'_, S>,
+) -> Result<Exit, CtlError> {
     apply::may_ask(args.yes, context, &format!("runs approve {}", args.id))?;
     let run = RunId(args.id);
     let detail = follow::record(context.server, run).await?;
-    if detail.summary.kind != RunKind::Apply || detail.summary.phase.is_over() {
-        context.output.note(|style| show::runs::ending(&detail.summary, style));
+    let waits = matches!(
+        detail.summary.phase,
+        RunPhase::Planning | RunPhase::Approval
+    );
+    if detail.summary.kind != RunKind::Apply || !waits {
+        context
+            .output
+            .note(|style| show::runs::ending(&detail.summary, style));
         context.output.say("it waits for no yes");
         return Ok(Exit::Refused);
     }
-    apply::resume(run, args.yes, context).await
+    apply::resume(
+        Resume {
+            run,
+            approved: args.yes,
+            ours: false,
+        },
+        context,
+    )
+    .await
 }
 
 async fn cancel<S: Server>(run: RunId, context: &Context<'_, S>) -> Result<Exit, CtlError> {
     ask!(context.server, OperatorRequest::Cancel(run), OperatorReply::Done => ())?;
-    context.output.say(&format!("run {run} ends after the resources at hand: `ctl runs watch {run}`"));
+    context.output.say(&format!(
+        "run {run} ends after the resources at hand: `ctl runs watch {run}`"
+    ));
     context.output.show(|_| String::new(), done)?;
     Ok(Exit::Ok)
 }

@@ -26,6 +26,9 @@ pub struct StatusArgs {}
 pub async fn run<S: Server>(_: StatusArgs, context: &Context<'_, S>) -> Result<Exit, CtlError> {
     let request = OperatorRequest::Status;
     let status = ask!(context.server, request, OperatorReply::Status(status) => status)?;
-    context.output.show(|style| show::status::status(&status, style), || json::status(&status))?;
+    context.output.show(
+        |style| show::status::status(&status, style),
+        || json::status(&status),
+    )?;
     Ok(Exit::Ok)
 }

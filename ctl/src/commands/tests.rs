@@ -27,22 +27,39 @@ struct Call {
 }
 
 async fn call(line: &[&str], answers: &[&str], script: Script) -> Call {
-    let matches = command().try_get_matches_from([&["ctl"], line].concat()).expect("a command line");
+    let matches = command()
+        .try_get_matches_from([&["ctl"], line].concat())
+        .expect("a command line");
     let cli = Cli::from_arg_matches(&matches).expect("a command line");
     let output = Output::captured(cli.global.output, answers);
-    let context = Context { server: &script, output: &output };
+    let context = Context {
+        server: &script,
+        output: &output,
+    };
     let result = dispatch(cli.command, &context).await;
     let (out, err) = output.written();
-    Call { result, out, err, asked: script.asked.into_inner() }
+    Call {
+        result,
+        out,
+        err,
+        asked: script.asked.into_inner(),
+    }
 }
 
 fn start(target: &str) -> Start {
-    Start { target: target.to_owned(), skip_unreachable: false, wait: false }
+    Start {
+        target: target.to_owned(),
+        skip_unreachable: false,
+        wait: false,
+    }
 }
 
 fn detail(kind: RunKind, phase: RunPhase) -> RunDetail {
     let mut run = run(kind, phase, &[node("lb01", NodeState::Changed, None)]);
-    run.plans = vec![(name("lb01"), plan(&[changes("file:/a", &[change("create", "create /a")])]))];
+    run.plans = vec![(
+        name("lb01"),
+        plan(&[changes("file:/a", &[change("create", "create /a")])]),
+    )];
     run
 }
 
@@ -54,7 +71,10 @@ fn applied() -> RunDetail {
     let mut run = detail(RunKind::Apply, RunPhase::Succeeded);
     run.reports = vec![(
         name("lb01"),
-        report(&[("file:/a", ResourceOutcome::Changed(vec![change("create", "create /a")]))]),
+        report(&[(
+            "file:/a",
+            ResourceOutcome::Changed(vec![change("create", "create /a")]),
+        )]),
     )];
     run
 }
@@ -64,12 +84,18 @@ async fn plan_exit_codes() {
     let check = async |run: &RunDetail, flags: &[&str], expected: Exit| {
         let script = Script::new(
             vec![OperatorReply::Run(RUN), record(run)],
-            vec![vec![phase(1, RunPhase::Planning), phase(2, run.summary.phase)]],
+            vec![vec![
+                phase(1, RunPhase::Planning),
+                phase(2, run.summary.phase),
+            ]],
         );
         let line = [&["plan", "role=balancer"], flags].concat();
         let call = call(&line, &[], script).await;
         assert_eq!(call.result.expect("an exit code"), expected, "{}", call.out);
-        assert_eq!(call.asked[0], OperatorRequest::StartPlan(start("role=balancer")));
+        assert_eq!(
+            call.asked[0],
+            OperatorRequest::StartPlan(start("role=balancer"))
+        );
     };
     let with_changes = detail(RunKind::Plan, RunPhase::Succeeded);
     check(&with_changes, &[], Exit::Ok).await;
@@ -81,8 +107,18 @@ async fn plan_exit_codes() {
     broken.plans[0].1 = plan(&[planned("file:/a", PlanOutcome::Failed("no".to_owned()))]);
     check(&broken, &["--detailed-exit-code"], Exit::Failed).await;
     check(&detail(RunKind::Plan, RunPhase::Failed), &[], Exit::Failed).await;
-    check(&detail(RunKind::Plan, RunPhase::Refused), &[], Exit::Refused).await;
-    check(&detail(RunKind::Plan, RunPhase::Cancelled), &[], Exit::Cancelled).await;
+    check(
+        &detail(RunKind::Plan, RunPhase::Refused),
+        &[],
+        Exit::Refused,
+    )
+    .await;
+    check(
+        &detail(RunKind::Plan, RunPhase::Cancelled),
+        &[],
+        Exit::Cancelled,
+    )
+    .await;
 }
 
 fn until_approval() -> Vec<brine_wire::run::Event> {
@@ -110,7 +146,6 @@ async fn apply_asks_and_goes_on_where_it_was() {
     let script = Script::new(
         vec![
             OperatorReply::Run(RUN),
-            waiting.clone(),
             waiting,
             OperatorReply::Done,
             record(&applied()),
@@ -120,23 +155,28 @@ async fn apply_asks_and_goes_on_where_it_was() {
     let call = call(&["apply", "role=balancer"], &["y"], script).await;
     assert_eq!(call.result.expect("an exit code"), Exit::Ok);
     let requests = [
-        OperatorRequest::StartApply { start: start("role=balancer"), approved: false },
+        OperatorRequest::StartApply {
+            start: start("role=balancer"),
+            approved: false,
+        },
         OperatorRequest::Watch { run: RUN, from: 1 },
-        OperatorRequest::Run(RUN),
         OperatorRequest::Run(RUN),
         OperatorRequest::Approve(RUN),
         OperatorRequest::Watch { run: RUN, from: 5 },
         OperatorRequest::Run(RUN),
     ];
     assert_eq!(call.asked, requests);
-    insta::assert_snapshot!(format!("──── stdout\n{}──── stderr\n{}", call.out, call.err));
+    insta::assert_snapshot!(format!(
+        "──── stdout\n{}──── stderr\n{}",
+        call.out, call.err
+    ));
 }
 
 #[tokio::test]
 async fn apply_answered_with_no_changes_nothing() {
     let waiting = record(&detail(RunKind::Apply, RunPhase::Approval));
     let script = Script::new(
-        vec![OperatorReply::Run(RUN), waiting.clone(), waiting, OperatorReply::Done],
+        vec![OperatorReply::Run(RUN), waiting, OperatorReply::Done],
         vec![until_approval()],
     );
     let call = call(&["apply", "role=balancer"], &[""], script).await;
@@ -159,8 +199,17 @@ async fn apply_with_yes_shows_the_plan_all_the_same() {
     );
     let call = call(&["apply", "role=balancer", "--yes", "--wait"], &[], script).await;
     assert_eq!(call.result.expect("an exit code"), Exit::Ok);
-    let start = Start { wait: true, ..start("role=balancer") };
-    assert_eq!(call.asked[0], OperatorRequest::StartApply { start, approved: true });
+    let start = Start {
+        wait: true,
+        ..start("role=balancer")
+    };
+    assert_eq!(
+        call.asked[0],
+        OperatorRequest::StartApply {
+            start,
+            approved: true
+        }
+    );
     assert!(call.out.contains("file:/a  create\n"), "{}", call.out);
     assert!(call.out.contains("run 12 succeeded"), "{}", call.out);
 }
@@ -216,7 +265,11 @@ async fn targets_that_make_no_sense_are_not_sent() {
 #[tokio::test]
 async fn refusals() {
     let check = async |why, expected: Exit| {
-        let refusal = Refusal { why, message: "no".to_owned(), help: None };
+        let refusal = Refusal {
+            why,
+            message: "no".to_owned(),
+            help: None,
+        };
         let script = Script::new(vec![OperatorReply::Refused(refusal)], vec![]);
         let call = call(&["apply", "all", "--yes"], &[], script).await;
         assert_eq!(call.result.expect_err("refused").exit(), expected);
@@ -230,14 +283,23 @@ async fn refusals() {
 
 #[tokio::test]
 async fn a_lost_server_is_found_again() {
-    let broken = vec![phase(1, RunPhase::Planning), state(2, "lb01", NodeState::Planning)];
+    let broken = vec![
+        phase(1, RunPhase::Planning),
+        state(2, "lb01", NodeState::Planning),
+    ];
     let mut whole = broken.clone();
-    whole.extend([state(3, "lb01", NodeState::Planned), phase(4, RunPhase::Succeeded)]);
+    whole.extend([
+        state(3, "lb01", NodeState::Planned),
+        phase(4, RunPhase::Succeeded),
+    ]);
     let script = Script::new(vec![], vec![broken, whole]);
     let output = Output::captured(Format::Text, &[]);
     let mut follow = Follow::new(RUN, true);
     follow.pause = std::time::Duration::ZERO;
-    let context = Context { server: &script, output: &output };
+    let context = Context {
+        server: &script,
+        output: &output,
+    };
     follow.until(&context, |_| false).await.expect("the end");
     let watches = [1, 3].map(|from| OperatorRequest::Watch { run: RUN, from });
     assert_eq!(script.asked.into_inner(), watches);
@@ -245,8 +307,16 @@ async fn a_lost_server_is_found_again() {
 }
 
 #[tokio::test]
-async fn a_run_that_was_answered_by_another() {
-    // No answer is given: the question is left when the run goes on.
+async fn another_ones_run_goes_on_waiting() {
+    let waiting = record(&detail(RunKind::Apply, RunPhase::Approval));
+    let script = Script::new(vec![waiting.clone(), waiting], vec![until_approval()]);
+    let call = call(&["runs", "approve", "12"], &["n"], script).await;
+    assert_eq!(call.result.expect("an exit code"), Exit::Cancelled);
+    assert!(!call.asked.contains(&OperatorRequest::Cancel(RUN)));
+}
+
+#[tokio::test]
+async fn nothing_to_approve() {
     let waiting = record(&detail(RunKind::Apply, RunPhase::Succeeded));
     let script = Script::new(vec![waiting], vec![]);
     let call = call(&["runs", "approve", "12"], &["y"], script).await;
@@ -260,21 +330,42 @@ async fn tokens_are_data() {
         token: "brine1.abc".to_owned(),
         expires: crate::testing::before(-3600),
     };
-    let line = ["tokens", "add", "--role", "backend", "--names", "backend*", "--uses", "20"];
+    let line = [
+        "tokens", "add", "--role", "backend", "--names", "backend*", "--uses", "20",
+    ];
     let call = call(&line, &[], Script::new(vec![token], vec![])).await;
     assert_eq!(call.result.expect("an exit code"), Exit::Ok);
     assert_eq!(call.out, "brine1.abc\n");
-    assert_eq!(call.err, "token 3f9a expires in 60m; it is shown this once\n");
+    assert_eq!(
+        call.err,
+        "token 3f9a expires in 60m; it is shown this once\n"
+    );
 }
 
 #[tokio::test]
 async fn setting_a_node() {
-    let line = ["nodes", "set", "db01", "--label", "zone=a", "--unlabel", "rack"];
+    let line = [
+        "nodes",
+        "set",
+        "db01",
+        "--label",
+        "zone=a",
+        "--unlabel",
+        "rack",
+    ];
     let call = call(&line, &[], Script::new(vec![OperatorReply::Done], vec![])).await;
     assert_eq!(call.result.expect("an exit code"), Exit::Ok);
-    let labels = [("zone".to_owned(), Some("a".to_owned())), ("rack".to_owned(), None)].into();
-    let request =
-        OperatorRequest::SetNode { name: name("db01"), roles: None, labels, address: None };
+    let labels = [
+        ("zone".to_owned(), Some("a".to_owned())),
+        ("rack".to_owned(), None),
+    ]
+    .into();
+    let request = OperatorRequest::SetNode {
+        name: name("db01"),
+        roles: None,
+        labels,
+        address: None,
+    };
     assert_eq!(call.asked, [request]);
     let nothing = ["nodes", "set", "db01"];
     let call = self::call(&nothing, &[], Script::default()).await;
@@ -284,8 +375,16 @@ async fn setting_a_node() {
 #[tokio::test]
 async fn rendered_files_are_byte_for_byte() {
     let text = "a\x1b[0m\r\nno line end".to_owned();
-    let reply = OperatorReply::Rendered { text: text.clone(), sensitive: true };
-    let call = call(&["render", "lb01", "/x"], &[], Script::new(vec![reply], vec![])).await;
+    let reply = OperatorReply::Rendered {
+        text: text.clone(),
+        sensitive: true,
+    };
+    let call = call(
+        &["render", "lb01", "/x"],
+        &[],
+        Script::new(vec![reply], vec![]),
+    )
+    .await;
     assert_eq!(call.out, text);
     assert_eq!(call.err, "secrets in it are masked\n");
 }

@@ -36,7 +36,8 @@ pub struct TokensArgs {
 pub enum Verb {
     /// Make a token that several machines may join with
     Add(AddArgs),
-    /// The tokens that are still good
+    /// List the tokens that are still good
+    #[command(after_help = "Examples:\n  ctl tokens list")]
     List,
     /// Make a token worthless; who has joined with it stays
     Revoke(RevokeArgs),
@@ -126,7 +127,10 @@ pub fn show_token<S: Server>(
     )?;
     context.output.note(|style| {
         let left = show::time::left(style.now, expires);
-        format!("token {} expires {left}; it is shown this once\n", crate::escape::line(id))
+        format!(
+            "token {} expires {left}; it is shown this once\n",
+            crate::escape::line(id)
+        )
     });
     Ok(())
 }

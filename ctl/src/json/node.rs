@@ -41,7 +41,10 @@ fn info(node: &NodeInfo) -> Value {
         Enrollment::Waiting { fingerprint } => {
             json!({ "state": "waiting", "fingerprint": fingerprint })
         }
-        Enrollment::Enrolled { fingerprint, expires } => {
+        Enrollment::Enrolled {
+            fingerprint,
+            expires,
+        } => {
             let expires = rfc3339(*expires);
             json!({ "state": "enrolled", "fingerprint": fingerprint, "expires": expires })
         }

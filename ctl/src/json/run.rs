@@ -42,8 +42,16 @@ fn node(node: &RunNode) -> Value {
 
 #[must_use]
 pub fn run(run: &RunDetail) -> Value {
-    let plans: Map<_, _> = run.plans.iter().map(|(n, p)| (n.to_string(), plan(p))).collect();
-    let reports: Map<_, _> = run.reports.iter().map(|(n, r)| (n.to_string(), report(r))).collect();
+    let plans: Map<_, _> = run
+        .plans
+        .iter()
+        .map(|(n, p)| (n.to_string(), plan(p)))
+        .collect();
+    let reports: Map<_, _> = run
+        .reports
+        .iter()
+        .map(|(n, r)| (n.to_string(), report(r)))
+        .collect();
     json!({
         "run": summary(&run.summary),
         "diagnostics": diagnostics(&run.diagnostics),
@@ -79,7 +87,10 @@ pub fn report(report: &ApplyReport) -> Value {
             ResourceOutcome::Changed(list) => {
                 json!({ "outcome": "changed", "changes": changes(list) })
             }
-            ResourceOutcome::Failed { message, changes: list } => {
+            ResourceOutcome::Failed {
+                message,
+                changes: list,
+            } => {
                 json!({ "outcome": "failed", "message": message, "changes": changes(list) })
             }
             ResourceOutcome::Skipped { after } => json!({ "outcome": "skipped", "after": after }),
@@ -100,7 +111,11 @@ pub fn event(event: &Event) -> Value {
         Happening::Phase { phase, reason } => {
             json!({ "type": "phase", "phase": phase, "reason": reason })
         }
-        Happening::Node { node, state, reason } => {
+        Happening::Node {
+            node,
+            state,
+            reason,
+        } => {
             json!({ "type": "node", "node": node, "state": state, "reason": reason })
         }
         Happening::Progress { node, progress } => json!({

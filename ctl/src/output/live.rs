@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use brine_model::name::NodeName;
-use brine_wire::run::{Event, Happening};
+use brine_wire::run::{Event, Happening, NodeState};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::Output;
@@ -27,7 +27,12 @@ pub struct Live<'a> {
 
 impl<'a> Live<'a> {
     pub(super) fn new(output: &'a Output, events: bool) -> Self {
-        Self { output, events, board: Board::default(), screen: None }
+        Self {
+            output,
+            events,
+            board: Board::default(),
+            screen: None,
+        }
     }
 
     /// Shows what has happened.
@@ -37,7 +42,11 @@ impl<'a> Live<'a> {
     pub fn take(&mut self, happened: &Event) -> Result<(), CtlError> {
         let node = self.board.take(&happened.what);
         if self.output.is_json() {
-            return if self.events { self.output.json(&json::event(happened)) } else { Ok(()) };
+            return if self.events {
+                self.output.json(&json::event(happened))
+            } else {
+                Ok(())
+            };
         }
         if self.output.terminal.err_is_terminal() {
             self.draw(node.as_ref(), &happened.what);
@@ -60,13 +69,23 @@ impl<'a> Live<'a> {
         if let (Happening::Note(_), Some(line)) = (what, event(what, style)) {
             screen.say(line.trim_end());
         }
+        let crowded = self.board.len() > ROWS;
+        if crowded {
+            screen.keep(|node| self.board.is_busy(node));
+        }
         if let Some(node) = node {
-            let crowded = screen.lines.len() >= ROWS && !screen.lines.contains_key(node);
-            if screen.lines.contains_key(node) || !crowded {
+            if !crowded || (self.board.is_busy(node) && screen.has_room_for(node)) {
                 screen.line(node, self.board.line(node, style));
-            }
-            if screen.lines.len() >= ROWS && !self.board.is_busy(node) {
-                screen.drop_line(node);
+            } else if let (
+                Happening::Node {
+                    state: NodeState::Failed,
+                    ..
+                },
+                Some(line),
+            ) = (what, event(what, style))
+            {
+                // Without a line of its own it must not go unseen.
+                screen.say(line.trim_end());
             }
         }
         screen.sum.set_message(self.board.sum());
@@ -89,11 +108,15 @@ struct Screen {
 impl Screen {
     fn new() -> Self {
         let all = MultiProgress::new();
-        let template = ProgressStyle::with_template("{spinner} {msg} {elapsed}");
+        let template = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}");
         let sum = all.add(ProgressBar::new_spinner());
         sum.set_style(template.unwrap_or_else(|_| ProgressStyle::default_spinner()));
         sum.enable_steady_tick(Duration::from_millis(250));
-        Self { all, lines: BTreeMap::new(), sum }
+        Self {
+            all,
+            lines: BTreeMap::new(),
+            sum,
+        }
     }
 
     /// Lines stand in the order of names, above the sum.
@@ -113,8 +136,12 @@ impl Screen {
         }
     }
 
-    fn drop_line(&mut self, node: &NodeName) {
-        if let Some(bar) = self.lines.remove(node) {
+    fn has_room_for(&self, node: &NodeName) -> bool {
+        self.lines.len() < ROWS || self.lines.contains_key(node)
+    }
+
+    fn keep(&mut self, wanted: impl Fn(&NodeName) -> bool) {
+        for (_, bar) in self.lines.extract_if(.., |node, _| !wanted(node)) {
             self.all.remove(&bar);
         }
     }
@@ -134,5 +161,6 @@ impl Screen {
 }
 
 fn plain() -> ProgressStyle {
-    ProgressStyle::with_template("  {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner())
+    ProgressStyle::with_template("  {wide_msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
 }

@@ -47,14 +47,24 @@ impl Output {
     pub fn new(format: Format, color: Color) -> Self {
         let terminal = Terminal::real();
         let (out, err) = terminal.styles(color);
-        Self { format, out, err, terminal }
+        Self {
+            format,
+            out,
+            err,
+            terminal,
+        }
     }
 
     /// Keeps what is written, and answers questions with `answers`; for tests.
     #[cfg(test)]
     pub(crate) fn captured(format: Format, answers: &[&str]) -> Self {
         let style = crate::testing::style();
-        Self { format, out: style, err: style, terminal: Terminal::captured(answers) }
+        Self {
+            format,
+            out: style,
+            err: style,
+            terminal: Terminal::captured(answers),
+        }
     }
 
     /// What was written to standard output and standard error.
@@ -85,6 +95,14 @@ impl Output {
     pub fn json(&self, document: &Value) -> Result<(), CtlError> {
         let text = document.to_string();
         self.data(&format!("{}\n", escape::json(&text)))
+    }
+
+    /// The answer as text, where programs get theirs elsewhere.
+    ///
+    /// # Errors
+    /// As [`Output::show`].
+    pub fn data_of(&self, text: impl FnOnce(Style) -> String) -> Result<(), CtlError> {
+        self.data(&text(self.out))
     }
 
     /// Text as it is: already escaped, or on its way to a file.
@@ -136,7 +154,8 @@ impl Output {
 
     /// Asks for a yes; anything else, the end of input too, is a no. May be dropped.
     pub async fn confirm(&self, question: &str) -> bool {
-        self.terminal.err(&format!("{} [y/N] ", escape::line(question)));
+        self.terminal
+            .err(&format!("{} [y/N] ", escape::line(question)));
         let answer = self.terminal.answer().await;
         matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
     }
@@ -158,7 +177,11 @@ impl Output {
 pub fn usage(error: &clap::Error) -> ExitCode {
     // Nobody is left to tell when even this cannot be written.
     let _ = error.print();
-    if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() }
+    if error.use_stderr() {
+        Exit::Usage.into()
+    } else {
+        Exit::Ok.into()
+    }
 }
 
 /// What a request without an answer of its own gives to programs.

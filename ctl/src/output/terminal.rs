@@ -14,7 +14,11 @@ const WIDTH: u16 = 100;
 
 #[derive(Debug)]
 pub(super) enum Terminal {
-    Real { input: bool, out: bool, err: bool },
+    Real {
+        input: bool,
+        out: bool,
+        err: bool,
+    },
     #[cfg(test)]
     Captured(std::cell::RefCell<Captured>),
 }
@@ -46,13 +50,22 @@ impl Terminal {
                 Color::Never => false,
                 Color::Auto => terminal && !dumb && !set(env::NO_COLOR),
             },
-            width: width.map_or(WIDTH, |Width(width)| width).clamp(40, WIDTH).into(),
+            width: width
+                .map_or(WIDTH, |Width(width)| width)
+                .clamp(40, WIDTH)
+                .into(),
             now: now(),
         };
         let width = |size: Option<(Width, _)>| size.map(|(width, _)| width);
         (
-            style(self.out_is_terminal(), width(terminal_size_of(io::stdout()))),
-            style(self.err_is_terminal(), width(terminal_size_of(io::stderr()))),
+            style(
+                self.out_is_terminal(),
+                width(terminal_size_of(io::stdout())),
+            ),
+            style(
+                self.err_is_terminal(),
+                width(terminal_size_of(io::stderr())),
+            ),
         )
     }
 
@@ -115,9 +128,11 @@ impl Terminal {
                 read.await.ok().and_then(Result::ok).unwrap_or_default()
             }
             #[cfg(test)]
-            Self::Captured(captured) => {
-                captured.borrow_mut().answers.pop_front().unwrap_or_default()
-            }
+            Self::Captured(captured) => captured
+                .borrow_mut()
+                .answers
+                .pop_front()
+                .unwrap_or_default(),
         }
     }
 
@@ -131,7 +146,13 @@ impl Terminal {
     #[cfg(test)]
     pub(super) fn captured(answers: &[&str]) -> Self {
         let answers = answers.iter().map(|&answer| answer.to_owned()).collect();
-        Self::Captured(Captured { answers, ..Captured::default() }.into())
+        Self::Captured(
+            Captured {
+                answers,
+                ..Captured::default()
+            }
+            .into(),
+        )
     }
 
     #[cfg(test)]
@@ -147,5 +168,6 @@ impl Terminal {
 }
 
 fn now() -> Timestamp {
-    i64::try_from(jiff::Timestamp::now().as_nanosecond()).map_or_else(|_| Timestamp::default(), Timestamp)
+    i64::try_from(jiff::Timestamp::now().as_nanosecond())
+        .map_or_else(|_| Timestamp::default(), Timestamp)
 }

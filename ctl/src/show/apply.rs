@@ -24,11 +24,14 @@ pub fn summary(run: &RunDetail, style: Style) -> String {
     }
     page.gap();
     let (tone, phase) = words::phase(run.summary.phase);
-    page.put(Tone::Strong, &format!("run {} ", run.summary.id)).put(tone, phase);
+    page.put(Tone::Strong, &format!("run {} ", run.summary.id))
+        .put(tone, phase);
     page.plain(": ").plain(&sum(&run.summary.nodes)).end();
     page.block(tone, 2, run.summary.reason.as_deref().unwrap_or_default());
     for hint in next(run) {
-        page.put(Tone::Accent, "next:").plain(" ").line(Tone::Plain, &hint);
+        page.put(Tone::Accent, "next:")
+            .plain(" ")
+            .line(Tone::Plain, &hint);
     }
     page.finish()
 }
@@ -38,7 +41,10 @@ fn table(run: &RunDetail, page: &mut Page) {
     let mut table = Table::new(&headings);
     for node in &run.summary.nodes {
         let (tone, state) = words::node(node.state);
-        let mut cells = vec![(Tone::Strong, node.name.to_string()), (tone, state.to_owned())];
+        let mut cells = vec![
+            (Tone::Strong, node.name.to_string()),
+            (tone, state.to_owned()),
+        ];
         match report(run, &node.name) {
             Some(report) => cells.extend(numbers(report)),
             None if node.changed + node.failed > 0 => cells.extend([
@@ -55,18 +61,31 @@ fn table(run: &RunDetail, page: &mut Page) {
 
 fn numbers(report: &ApplyReport) -> [Cell; 4] {
     let count = |wanted: fn(&ResourceOutcome) -> bool| {
-        report.resources.iter().filter(|applied| wanted(&applied.outcome)).count()
+        report
+            .resources
+            .iter()
+            .filter(|applied| wanted(&applied.outcome))
+            .count()
     };
     [
-        number(count(|o| matches!(o, ResourceOutcome::Changed(_))), Tone::Good),
+        number(
+            count(|o| matches!(o, ResourceOutcome::Changed(_))),
+            Tone::Good,
+        ),
         number(count(|o| matches!(o, ResourceOutcome::InSync)), Tone::Plain),
-        number(count(|o| matches!(o, ResourceOutcome::Failed { .. })), Tone::Bad),
+        number(
+            count(|o| matches!(o, ResourceOutcome::Failed { .. })),
+            Tone::Bad,
+        ),
         number(count(is_skipped), Tone::Warn),
     ]
 }
 
 fn number(number: usize, tone: Tone) -> Cell {
-    (if number == 0 { Tone::Dim } else { tone }, number.to_string())
+    (
+        if number == 0 { Tone::Dim } else { tone },
+        number.to_string(),
+    )
 }
 
 const fn is_skipped(outcome: &ResourceOutcome) -> bool {
@@ -93,10 +112,17 @@ struct Trouble<'a> {
 fn troubles(run: &RunDetail) -> Vec<Trouble<'_>> {
     let mut found: Vec<Trouble<'_>> = Vec::new();
     for node in &run.summary.nodes {
-        let Some(trouble) = trouble(node, report(run, &node.name)) else { continue };
+        let Some(trouble) = trouble(node, report(run, &node.name)) else {
+            continue;
+        };
         let same = |known: &&mut Trouble<'_>| {
             (known.resource, known.title, &known.words, known.skipped)
-                == (trouble.resource, trouble.title, &trouble.words, trouble.skipped)
+                == (
+                    trouble.resource,
+                    trouble.title,
+                    &trouble.words,
+                    trouble.skipped,
+                )
         };
         match found.iter_mut().find(same) {
             Some(known) => known.nodes.extend(trouble.nodes),
@@ -110,34 +136,57 @@ fn trouble<'a>(node: &'a RunNode, report: Option<&'a ApplyReport>) -> Option<Tro
     let stopped = report.and_then(ApplyReport::stopped_at);
     let reason = node.reason.clone().unwrap_or_default();
     let (resource, title, words) = match stopped {
-        Some(Applied { id, outcome: ResourceOutcome::Failed { message, .. }, .. }) => {
-            (Some(id), "failed", message.clone())
-        }
-        Some(Applied { id, outcome: ResourceOutcome::NotApproved(changes), .. }) => {
+        Some(Applied {
+            id,
+            outcome: ResourceOutcome::Failed { message, .. },
+            ..
+        }) => (Some(id), "failed", message.clone()),
+        Some(Applied {
+            id,
+            outcome: ResourceOutcome::NotApproved(changes),
+            ..
+        }) => {
             let wanted: Vec<_> = changes.iter().map(|change| change.text.as_str()).collect();
-            (Some(id), "not done, since it takes more than was approved", wanted.join("\n"))
+            (
+                Some(id),
+                "not done, since it takes more than was approved",
+                wanted.join("\n"),
+            )
         }
-        Some(Applied { id, outcome: ResourceOutcome::Cancelled, .. }) => {
-            (Some(id), "cancelled before its turn", String::new())
-        }
+        Some(Applied {
+            id,
+            outcome: ResourceOutcome::Cancelled,
+            ..
+        }) => (Some(id), "cancelled before its turn", String::new()),
         _ if node.state == NodeState::Failed => (None, "failed", reason),
         _ if !reason.is_empty() => (None, words::node(node.state).1, reason),
         _ => return None,
     };
     let skips = |a: &&Applied| matches!(a.outcome, ResourceOutcome::Skipped { .. });
     let skipped = report.map_or(0, |report| report.resources.iter().filter(skips).count());
-    Some(Trouble { nodes: vec![&node.name], resource, title, words, skipped })
+    Some(Trouble {
+        nodes: vec![&node.name],
+        resource,
+        title,
+        words,
+        skipped,
+    })
 }
 
 fn draw(trouble: &Trouble<'_>, page: &mut Page) {
-    page.gap().put(Tone::Accent, &names(&trouble.nodes)).plain(": ");
+    page.gap()
+        .put(Tone::Accent, &names(&trouble.nodes))
+        .plain(": ");
     if let Some(resource) = trouble.resource {
         page.put(Tone::Strong, &resource.to_string()).plain(" ");
     }
     page.line(Tone::Bad, trouble.title);
     page.block(Tone::Plain, 4, &trouble.words);
     if trouble.skipped > 0 {
-        let text = format!("{} after it not looked at", count(trouble.skipped, "resource"));
+        let text = format!(
+            "{} after it not looked at",
+            count(trouble.skipped, "resource")
+        );
         page.pad(2).line(Tone::Dim, &text);
     }
 }
@@ -157,26 +206,49 @@ fn sum(nodes: &[RunNode]) -> String {
         NodeState::Checking,
         NodeState::Waiting,
     ];
-    let numbers: Vec<_> =
-        states.into_iter().map(|state| (number(state), words::node(state).1)).collect();
+    let numbers: Vec<_> = states
+        .into_iter()
+        .map(|state| (number(state), words::short(state)))
+        .collect();
     let parts = parts(&numbers);
-    if parts.is_empty() { count(0, "node") } else { format!("{}: {parts}", count(nodes.len(), "node")) }
+    if parts.is_empty() {
+        count(0, "node")
+    } else {
+        format!("{}: {parts}", count(nodes.len(), "node"))
+    }
 }
 
 /// What to do now.
 fn next(run: &RunDetail) -> Vec<String> {
     let mut hints = Vec::new();
     let apply = format!("`ctl apply {}`", quoted(&run.summary.target));
-    let outcomes = || run.reports.iter().flat_map(|(_, r)| &r.resources).map(|a| &a.outcome);
+    let outcomes = || {
+        run.reports
+            .iter()
+            .flat_map(|(_, r)| &r.resources)
+            .map(|a| &a.outcome)
+    };
     let any = |state| run.summary.nodes.iter().any(|node| node.state == state);
     if outcomes().any(|outcome| matches!(outcome, ResourceOutcome::NotApproved(_))) {
-        hints.push(format!("the node is not as it was planned; see the new plan: {apply}"));
+        hints.push(format!(
+            "the node is not as it was planned; see the new plan: {apply}"
+        ));
     } else if run.summary.phase == RunPhase::Failed || any(NodeState::Failed) {
-        hints.push(format!("mend what failed, then {apply} again; what is done is not done twice"));
-    } else if matches!(run.summary.phase, RunPhase::Cancelled | RunPhase::Interrupted) {
+        hints.push(format!(
+            "mend what failed, then {apply} again; what is done is not done twice"
+        ));
+    } else if matches!(
+        run.summary.phase,
+        RunPhase::Cancelled | RunPhase::Interrupted
+    ) {
         hints.push(format!("go on where it stands: {apply}"));
     }
-    let left: Vec<_> = run.summary.nodes.iter().filter(|n| n.state == NodeState::SkippedUnreachable).collect();
+    let left: Vec<_> = run
+        .summary
+        .nodes
+        .iter()
+        .filter(|n| n.state == NodeState::SkippedUnreachable)
+        .collect();
     if let [one] = left.as_slice() {
         hints.push(format!("once it is back: `ctl apply node={}`", one.name));
     } else if !left.is_empty() {
@@ -188,7 +260,8 @@ fn next(run: &RunDetail) -> Vec<String> {
 /// As a shell would want it.
 #[must_use]
 pub fn quoted(target: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '=' | '.' | '-' | '_' | ':' | ',');
+    let plain =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '=' | '.' | '-' | '_' | ':' | ',');
     if !target.is_empty() && target.chars().all(plain) {
         target.to_owned()
     } else {
@@ -197,5 +270,8 @@ pub fn quoted(target: &str) -> String {
 }
 
 fn report<'a>(run: &'a RunDetail, node: &NodeName) -> Option<&'a ApplyReport> {
-    run.reports.iter().find(|(name, _)| name == node).map(|(_, report)| report)
+    run.reports
+        .iter()
+        .find(|(name, _)| name == node)
+        .map(|(_, report)| report)
 }

@@ -23,11 +23,19 @@ pub fn list(diagnostics: &[Diagnostic], style: Style) -> String {
 /// `2 errors, 1 warning`.
 #[must_use]
 pub fn sum(diagnostics: &[Diagnostic]) -> String {
-    let number = |severity| diagnostics.iter().filter(|d| d.severity == severity).count();
+    let number = |severity| {
+        diagnostics
+            .iter()
+            .filter(|d| d.severity == severity)
+            .count()
+    };
     let (errors, warnings) = (number(Severity::Error), number(Severity::Warning));
     let parts = [(errors, "error"), (warnings, "warning")];
     let shown = parts.iter().filter(|(number, _)| *number > 0);
-    shown.map(|(number, noun)| count(*number, noun)).collect::<Vec<_>>().join(", ")
+    shown
+        .map(|(number, noun)| count(*number, noun))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// The last line of a check.
@@ -39,86 +47,102 @@ pub fn verdict(diagnostics: &[Diagnostic], files: usize, folder: &str, style: St
         (false, false) => (Tone::Warn, sum(diagnostics)),
         (false, true) => (Tone::Good, "all right".to_owned()),
     };
-    page.plain(&format!("{} in {folder}: ", count(files, "file"))).put(tone, &sum).end();
+    page.plain(&format!("{} in {folder}: ", count(files, "file")))
+        .put(tone, &sum)
+        .end();
     page.finish()
 }
 
 #[must_use]
 pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
-    diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    diagnostics
+        .iter()
+        .any(|diagnostic| diagnostic.severity == Severity::Error)
 }
 
-/// One finding; without colours this is also what a log holds.
+/// One finding: the place itself, then what it has to do with in other files.
 fn one(diagnostic: &Diagnostic, style: Style) -> String {
-    let theme =
-        if style.color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let first = diagnostic.labels.first();
+    let is_here = |label: &&Label| first.is_some_and(|first| first.file == label.file);
+    let (here, elsewhere): (Vec<&Label>, Vec<&Label>) = diagnostic.labels.iter().partition(is_here);
+    let severity = match diagnostic.severity {
+        Severity::Error => miette::Severity::Error,
+        Severity::Warning => miette::Severity::Warning,
+    };
+    let mut text = draw(&Finding::new(severity, &diagnostic.message, &here), style);
+    for label in elsewhere {
+        let message = if label.message.is_empty() {
+            "see also"
+        } else {
+            &label.message
+        };
+        text += &draw(
+            &Finding::new(miette::Severity::Advice, message, &[label]),
+            style,
+        );
+    }
+    if let Some(help) = &diagnostic.help {
+        let mut page = Page::new(style);
+        page.pad(2)
+            .put(Tone::Accent, "help:")
+            .plain(" ")
+            .line(Tone::Plain, help);
+        text += &page.finish();
+    }
+    text
+}
+
+fn draw(finding: &Finding, style: Style) -> String {
+    let theme = if style.color {
+        GraphicalTheme::unicode()
+    } else {
+        GraphicalTheme::unicode_nocolor()
+    };
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_width(style.width)
         .with_links(false)
         .with_context_lines(1);
     let mut out = String::new();
-    match handler.render_report(&mut out, &Finding::new(diagnostic)) {
+    match handler.render_report(&mut out, finding) {
         Ok(()) => out,
         // A place outside its source, from a server of another version: the words still count.
-        Err(fmt::Error) => {
-            let mut page = Page::new(style);
-            page.put(Tone::Bad, "error: ").line(Tone::Plain, &diagnostic.message);
-            page.finish()
-        }
+        Err(fmt::Error) => format!("  {finding}\n"),
     }
 }
 
-/// [`Diagnostic`] in miette's terms; all text in it is safe to draw.
+/// A part of a [`Diagnostic`] in miette's terms; all text in it is safe to draw.
 #[derive(Debug)]
 struct Finding {
-    severity: Severity,
+    severity: miette::Severity,
     message: String,
-    help: Option<String>,
-    /// The first label's file, with all labels in it.
     source: Option<NamedSource<String>>,
     labels: Vec<LabeledSpan>,
-    /// Labels in other files.
-    related: Vec<Self>,
 }
 
 impl Finding {
-    fn new(diagnostic: &Diagnostic) -> Self {
-        let first = diagnostic.labels.first();
-        let is_here = |label: &&Label| first.is_some_and(|first| first.file == label.file);
-        let (here, elsewhere): (Vec<&Label>, Vec<&Label>) = diagnostic.labels.iter().partition(is_here);
+    /// All of `labels` are in the same file.
+    fn new(severity: miette::Severity, message: &str, labels: &[&Label]) -> Self {
+        let source = labels.first().map(|label| {
+            let text = escape::same_length(&label.text).into_owned();
+            NamedSource::new(escape::line(&label.file), text)
+        });
         Self {
-            severity: diagnostic.severity,
-            message: escape::line(&diagnostic.message).into_owned(),
-            help: diagnostic.help.as_deref().map(|help| escape::line(help).into_owned()),
-            source: first.map(source),
-            labels: here.into_iter().map(span).collect(),
-            related: elsewhere.into_iter().map(Self::elsewhere).collect(),
-        }
-    }
-
-    fn elsewhere(label: &Label) -> Self {
-        let message = if label.message.is_empty() { "see also" } else { &label.message };
-        Self {
-            severity: Severity::Warning,
+            severity,
             message: escape::line(message).into_owned(),
-            help: None,
-            source: Some(source(label)),
-            labels: vec![span(label)],
-            related: Vec::new(),
+            source,
+            labels: labels.iter().map(|label| span(label, message)).collect(),
         }
     }
 }
 
-fn source(label: &Label) -> NamedSource<String> {
-    NamedSource::new(escape::line(&label.file), escape::same_length(&label.text).into_owned())
-}
-
-fn span(label: &Label) -> LabeledSpan {
-    // Offsets beyond the text would make the whole report fail.
+/// What the headline says already is not said again at the caret.
+fn span(label: &Label, headline: &str) -> LabeledSpan {
+    // Offsets beyond the text, or within a character, would make the whole report fail.
     let length = u32::try_from(label.text.len()).unwrap_or(u32::MAX);
     let clamp = |offset: u32| label.text.floor_char_boundary(offset.min(length) as usize);
     let (start, end) = (clamp(label.start), clamp(label.end));
-    let message = Some(escape::line(&label.message).into_owned()).filter(|text| !text.is_empty());
+    let says_more = !label.message.is_empty() && label.message != headline;
+    let message = says_more.then(|| escape::line(&label.message).into_owned());
     LabeledSpan::new(message, start, end.saturating_sub(start))
 }
 
@@ -132,14 +156,7 @@ impl std::error::Error for Finding {}
 
 impl miette::Diagnostic for Finding {
     fn severity(&self) -> Option<miette::Severity> {
-        Some(match self.severity {
-            Severity::Error => miette::Severity::Error,
-            Severity::Warning => miette::Severity::Warning,
-        })
-    }
-
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+        Some(self.severity)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -148,12 +165,5 @@ impl miette::Diagnostic for Finding {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         Some(Box::new(self.labels.iter().cloned()))
-    }
-
-    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
-        if self.related.is_empty() {
-            return None;
-        }
-        Some(Box::new(self.related.iter().map(|finding| finding as &dyn miette::Diagnostic)))
     }
 }

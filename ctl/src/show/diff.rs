@@ -19,10 +19,14 @@ pub fn draw(diff: &Diff, indent: usize, page: &mut Page) {
 pub fn note(diff: Option<&Diff>) -> Option<String> {
     match diff {
         Some(Diff::Sensitive) => Some("(sensitive)".to_owned()),
-        Some(Diff::Binary { before: Some(before), after }) => {
-            Some(format!("(binary, {before} → {after} bytes)"))
-        }
-        Some(Diff::Binary { before: None, after }) => Some(format!("(binary, {after} bytes)")),
+        Some(Diff::Binary {
+            before: Some(before),
+            after,
+        }) => Some(format!("(binary, {before} → {after} bytes)")),
+        Some(Diff::Binary {
+            before: None,
+            after,
+        }) => Some(format!("(binary, {after} bytes)")),
         Some(Diff::Text(_)) | None => None,
     }
 }

@@ -13,15 +13,25 @@ pub fn failure(error: &CtlError, style: Style) -> String {
     }
     let message = error.to_string();
     let mut lines = message.lines();
-    page.put(Tone::Bad, "error:").plain(" ").plain(lines.next().unwrap_or_default()).end();
+    page.put(Tone::Bad, "error:")
+        .plain(" ")
+        .plain(lines.next().unwrap_or_default())
+        .end();
     for line in lines {
         page.pad(2).plain(line).end();
     }
     for cause in error.causes() {
-        page.pad(2).put(Tone::Dim, "because:").plain(" ").plain(&cause).end();
+        page.pad(2)
+            .put(Tone::Dim, "because:")
+            .plain(" ")
+            .plain(&cause)
+            .end();
     }
     if let Some(hint) = error.hint() {
-        page.put(Tone::Accent, "hint:").plain(" ").plain(&hint).end();
+        page.put(Tone::Accent, "hint:")
+            .plain(" ")
+            .plain(&hint)
+            .end();
     }
     page.finish()
 }

@@ -22,7 +22,11 @@ pub fn changes(plans: &[(NodeName, Plan)]) -> Vec<Section<'_, &'_ Planned>> {
     let mut found: Vec<(&Planned, Vec<usize>)> = Vec::new();
     let mut places: BTreeMap<&ResourceId, Vec<usize>> = BTreeMap::new();
     for (index, (_, plan)) in plans.iter().enumerate() {
-        for planned in plan.resources.iter().filter(|p| p.outcome != PlanOutcome::InSync) {
+        for planned in plan
+            .resources
+            .iter()
+            .filter(|p| p.outcome != PlanOutcome::InSync)
+        {
             let known = places.entry(&planned.id).or_default();
             match known.iter().find(|&&place| found[place].0 == planned) {
                 Some(&place) => found[place].1.push(index),

@@ -28,8 +28,16 @@ impl Board {
     /// Takes an event in; the node that it concerns.
     pub fn take(&mut self, happening: &Happening) -> Option<NodeName> {
         match happening {
-            Happening::Node { node, state, reason } => {
-                let standing = Standing { state: *state, reason: reason.clone(), progress: None };
+            Happening::Node {
+                node,
+                state,
+                reason,
+            } => {
+                let standing = Standing {
+                    state: *state,
+                    reason: reason.clone(),
+                    progress: None,
+                };
                 self.nodes.insert(node.clone(), standing);
                 Some(node.clone())
             }
@@ -43,21 +51,40 @@ impl Board {
     }
 
     #[must_use]
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    #[must_use]
     pub fn is_busy(&self, node: &NodeName) -> bool {
-        self.nodes.get(node).is_some_and(|standing| words::is_busy(standing.state))
+        self.nodes
+            .get(node)
+            .is_some_and(|standing| words::is_busy(standing.state))
     }
 
     /// `backend01  applying  3/12  package:haproxy`.
     #[must_use]
     pub fn line(&self, node: &NodeName, style: Style) -> String {
         let mut page = Page::new(style);
-        let width = self.nodes.keys().map(|name| name.as_str().len()).max().unwrap_or_default();
-        page.put(Tone::Strong, node.as_str()).pad(width - node.as_str().len().min(width) + 2);
+        let width = self
+            .nodes
+            .keys()
+            .map(|name| name.as_str().len())
+            .max()
+            .unwrap_or_default();
+        page.put(Tone::Strong, node.as_str())
+            .pad(width - node.as_str().len().min(width) + 2);
         if let Some(standing) = self.nodes.get(node) {
             let (tone, state) = words::node(standing.state);
             page.put(tone, state);
             if let Some(progress) = standing.progress.as_ref().filter(|p| p.total > 0) {
-                page.pad(2).plain(&format!("{}/{}", progress.done, progress.total));
+                page.pad(2)
+                    .plain(&format!("{}/{}", progress.done, progress.total));
                 page.pad(2).put(Tone::Dim, &progress.doing);
             }
             if let Some(reason) = standing.reason.as_deref().and_then(|r| r.lines().next()) {
@@ -72,14 +99,18 @@ impl Board {
     pub fn sum(&self) -> String {
         let mut numbers: Vec<(usize, &str)> = Vec::new();
         for standing in self.nodes.values() {
-            let (_, word) = words::node(standing.state);
+            let word = words::short(standing.state);
             match numbers.iter_mut().find(|(_, known)| *known == word) {
                 Some((number, _)) => *number += 1,
                 None => numbers.push((1, word)),
             }
         }
         numbers.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
-        format!("{}: {}", super::count::count(self.nodes.len(), "node"), parts(&numbers))
+        format!(
+            "{}: {}",
+            super::count::count(self.nodes.len(), "node"),
+            parts(&numbers)
+        )
     }
 }
 
@@ -88,9 +119,15 @@ impl Board {
 pub fn event(happening: &Happening, style: Style) -> Option<String> {
     let mut page = Page::new(style);
     match happening {
-        Happening::Node { node, state, reason } => {
+        Happening::Node {
+            node,
+            state,
+            reason,
+        } => {
             let (tone, word) = words::node(*state);
-            page.put(Tone::Strong, node.as_str()).plain(": ").put(tone, word);
+            page.put(Tone::Strong, node.as_str())
+                .plain(": ")
+                .put(tone, word);
             suffix(reason.as_deref(), &mut page);
         }
         Happening::Phase { phase, reason } => {

@@ -9,7 +9,11 @@ const WRITTEN_OUT: usize = 6;
 #[must_use]
 pub fn names(nodes: &[&NodeName]) -> String {
     if nodes.len() <= WRITTEN_OUT {
-        return nodes.iter().map(|node| node.as_str()).collect::<Vec<_>>().join(", ");
+        return nodes
+            .iter()
+            .map(|node| node.as_str())
+            .collect::<Vec<_>>()
+            .join(", ");
     }
     let mut ranges: Vec<(&str, &str)> = Vec::new();
     for node in nodes {
@@ -23,7 +27,11 @@ pub fn names(nodes: &[&NodeName]) -> String {
         false if follows(first, last) => format!("{first}, {last}"),
         false => format!("{first}..{last}"),
     };
-    ranges.into_iter().map(written).collect::<Vec<_>>().join(", ")
+    ranges
+        .into_iter()
+        .map(written)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Whether `next` has the number after that of `name`, in as many digits.
@@ -48,7 +56,10 @@ mod tests {
     #[test]
     fn ranges() {
         let check = |nodes: &str, expected: &str| {
-            let nodes: Vec<NodeName> = nodes.split(' ').map(|n| n.parse().expect("a name")).collect();
+            let nodes: Vec<NodeName> = nodes
+                .split(' ')
+                .map(|n| n.parse().expect("a name"))
+                .collect();
             assert_eq!(names(&nodes.iter().collect::<Vec<_>>()), expected);
         };
         check("b01 b02 b03", "b01, b02, b03");

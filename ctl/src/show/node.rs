@@ -16,15 +16,27 @@ pub fn node(node: &NodeDetail, style: Style) -> String {
     page.line(Tone::Strong, info.name.as_str());
     field(&mut page, "roles", &joined(&info.roles));
     field(&mut page, "labels", &labels(&info.labels));
-    field(&mut page, "address", info.address.as_deref().unwrap_or_default());
+    field(
+        &mut page,
+        "address",
+        info.address.as_deref().unwrap_or_default(),
+    );
     toned(&mut page, "state", state(info));
     field(&mut page, "last seen", &since(style.now, info.last_seen));
-    field(&mut page, "agent", info.agent_version.as_deref().unwrap_or_default());
+    field(
+        &mut page,
+        "agent",
+        info.agent_version.as_deref().unwrap_or_default(),
+    );
     toned(&mut page, "catalog", catalog(info));
     enrollment(&info.enrollment, &mut page);
     if let Some(facts) = &node.facts {
         let age = since(style.now, node.facts_at);
-        page.gap().put(Tone::Strong, "facts").plain(" ").put(Tone::Dim, &age).end();
+        page.gap()
+            .put(Tone::Strong, "facts")
+            .plain(" ")
+            .put(Tone::Dim, &age)
+            .end();
         draw_facts(facts, &mut page);
     }
     if !node.resources.is_empty() {
@@ -38,7 +50,8 @@ pub fn node(node: &NodeDetail, style: Style) -> String {
         page.drawn(&runs::list(&node.runs, style));
     }
     if !node.diagnostics.is_empty() {
-        page.gap().drawn(&diagnostics::list(&node.diagnostics, style));
+        page.gap()
+            .drawn(&diagnostics::list(&node.diagnostics, style));
     }
     page.finish()
 }
@@ -47,27 +60,50 @@ fn enrollment(enrollment: &Enrollment, page: &mut Page) {
     match enrollment {
         Enrollment::Expected => {}
         Enrollment::Waiting { fingerprint } => field(page, "key", fingerprint),
-        Enrollment::Enrolled { fingerprint, expires } => {
+        Enrollment::Enrolled {
+            fingerprint,
+            expires,
+        } => {
             field(page, "key", fingerprint);
             let now = page.style.now;
-            field(page, "certificate", &format!("expires {}", left(now, *expires)));
+            field(
+                page,
+                "certificate",
+                &format!("expires {}", left(now, *expires)),
+            );
         }
     }
 }
 
 fn draw_facts(facts: &Facts, page: &mut Page) {
     field(page, "os", &facts.os.name);
-    field(page, "kernel", &format!("{} {}", facts.kernel.release, facts.kernel.architecture));
-    field(page, "cpu", &format!("{} × {}", facts.cpu.count, facts.cpu.model));
+    field(
+        page,
+        "kernel",
+        &format!("{} {}", facts.kernel.release, facts.kernel.architecture),
+    );
+    field(
+        page,
+        "cpu",
+        &format!("{} × {}", facts.cpu.count, facts.cpu.model),
+    );
     let swap = gigabytes(facts.memory.swap);
-    field(page, "memory", &format!("{}, swap {swap}", gigabytes(facts.memory.total)));
+    field(
+        page,
+        "memory",
+        &format!("{}, swap {swap}", gigabytes(facts.memory.total)),
+    );
     field(page, "hostname", &facts.network.hostname);
     for interface in &facts.network.interfaces {
         field(page, &interface.name, &interface.addresses.join(", "));
     }
     for disk in &facts.disks {
         let size = gigabytes(disk.total);
-        field(page, &disk.mount, &format!("{size} {} on {}", disk.file_system, disk.device));
+        field(
+            page,
+            &disk.mount,
+            &format!("{size} {} on {}", disk.file_system, disk.device),
+        );
     }
 }
 
@@ -82,7 +118,11 @@ fn field(page: &mut Page, name: &str, value: &str) {
 }
 
 fn toned(page: &mut Page, name: &str, (tone, value): (Tone, String)) {
-    if !value.is_empty() {
-        page.pad(2).put(Tone::Dim, &format!("{name:<12}")).plain(" ").put(tone, &value).end();
+    if !value.trim().is_empty() {
+        page.pad(2)
+            .put(Tone::Dim, &format!("{name:<12}"))
+            .plain(" ")
+            .put(tone, &value)
+            .end();
     }
 }

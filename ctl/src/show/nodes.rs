@@ -15,13 +15,20 @@ use super::time::ago;
 pub fn nodes(nodes: &[NodeInfo], style: Style) -> String {
     let mut page = Page::new(style);
     if nodes.is_empty() {
-        page.line(Tone::Dim, "no nodes yet: add one with `ctl nodes add NAME --role ROLE`");
+        page.line(
+            Tone::Dim,
+            "no nodes yet: add one with `ctl nodes add NAME --role ROLE`",
+        );
         return page.finish();
     }
-    let mut table =
-        Table::new(&["NODE", "ROLES", "STATE", "CATALOG", "ADDRESS", "LABELS", "SEEN", "AGENT"]);
+    let mut table = Table::new(&[
+        "NODE", "ROLES", "STATE", "CATALOG", "ADDRESS", "LABELS", "SEEN", "AGENT",
+    ]);
     for node in nodes {
-        let seen = node.last_seen.filter(|_| !node.connected).map(|seen| ago(style.now, seen));
+        let seen = node
+            .last_seen
+            .filter(|_| !node.connected)
+            .map(|seen| ago(style.now, seen));
         table.row(vec![
             (Tone::Strong, node.name.to_string()),
             cell(joined(&node.roles)),
@@ -82,13 +89,21 @@ pub fn catalog(node: &NodeInfo) -> Cell {
 /// `a, b`.
 #[must_use]
 pub fn joined(items: &[impl ToString]) -> String {
-    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    items
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// `env=prod, zone=a`.
 #[must_use]
 pub fn labels(labels: &BTreeMap<String, String>) -> String {
-    labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ")
+    labels
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// `12m ago`, or nothing where it never was.

@@ -13,7 +13,10 @@ pub struct Page {
 impl Page {
     #[must_use]
     pub const fn new(style: Style) -> Self {
-        Self { out: String::new(), style }
+        Self {
+            out: String::new(),
+            style,
+        }
     }
 
     /// Adds to the present line; a line end in `text` does not end it.
@@ -91,8 +94,13 @@ mod tests {
 
     #[test]
     fn only_our_own_escapes_are_drawn() {
-        let mut page = Page::new(Style { color: true, ..testing::style() });
-        page.put(Tone::Bad, "\x1b]0;x\x07\n").end().block(Tone::Plain, 2, "a\r\n\x1b[2Jb\n");
+        let mut page = Page::new(Style {
+            color: true,
+            ..testing::style()
+        });
+        page.put(Tone::Bad, "\x1b]0;x\x07\n")
+            .end()
+            .block(Tone::Plain, 2, "a\r\n\x1b[2Jb\n");
         assert_eq!(
             page.finish(),
             "\x1b[31m\\u{1b}]0;x\\u{7}\\n\x1b[0m\n  a\n  \\u{1b}[2Jb\n"

@@ -24,14 +24,26 @@ pub fn plan(run: &RunDetail, style: Style) -> String {
     }
     for section in group::released(&run.plans) {
         page.gap().put(Tone::Accent, &names(&section.nodes));
-        page.plain(": released, left in place and no longer managed").end();
+        page.plain(": released, left in place and no longer managed")
+            .end();
         for id in section.items {
-            page.pad(2).put(Tone::Dim, "·").plain(" ").line(Tone::Plain, &id.to_string());
+            page.pad(2)
+                .put(Tone::Dim, "·")
+                .plain(" ")
+                .line(Tone::Plain, &id.to_string());
         }
     }
-    let in_sync: Vec<_> = run.plans.iter().filter(|(_, p)| p.in_sync()).map(|(n, _)| n).collect();
+    let in_sync: Vec<_> = run
+        .plans
+        .iter()
+        .filter(|(_, p)| p.in_sync())
+        .map(|(n, _)| n)
+        .collect();
     if !in_sync.is_empty() {
-        page.gap().put(Tone::Accent, &names(&in_sync)).plain(": ").line(Tone::Good, "in sync");
+        page.gap()
+            .put(Tone::Accent, &names(&in_sync))
+            .plain(": ")
+            .line(Tone::Good, "in sync");
     }
     without_plan(run, &mut page);
     page.gap().line(Tone::Strong, &sum(run));
@@ -54,18 +66,32 @@ pub fn has_changes(run: &RunDetail) -> bool {
 /// Whether a node could not say what would change on it.
 #[must_use]
 pub fn has_failures(run: &RunDetail) -> bool {
-    run.plans.iter().any(|(_, plan)| plan.failures().next().is_some())
-        || run.summary.nodes.iter().any(|node| node.state == NodeState::Failed)
+    run.plans
+        .iter()
+        .any(|(_, plan)| plan.failures().next().is_some())
+        || run
+            .summary
+            .nodes
+            .iter()
+            .any(|node| node.state == NodeState::Failed)
 }
 
 /// `5 nodes: 3 to change, 2 in sync; 2 services reload, 1 restarts`.
 #[must_use]
 pub fn sum(run: &RunDetail) -> String {
-    let failed = run.plans.iter().filter(|(_, plan)| plan.failures().next().is_some()).count();
+    let failed = run
+        .plans
+        .iter()
+        .filter(|(_, plan)| plan.failures().next().is_some())
+        .count();
     let in_sync = run.plans.iter().filter(|(_, plan)| plan.in_sync()).count();
     let to_change = run.plans.len() - in_sync - failed;
     let planless = |wanted: fn(NodeState) -> bool| {
-        run.summary.nodes.iter().filter(|n| !has_plan(run, &n.name) && wanted(n.state)).count()
+        run.summary
+            .nodes
+            .iter()
+            .filter(|n| !has_plan(run, &n.name) && wanted(n.state))
+            .count()
     };
     let skipped = planless(|state| state == NodeState::SkippedUnreachable);
     let broken = planless(|state| state == NodeState::Failed);
@@ -96,10 +122,20 @@ fn impacts(run: &RunDetail) -> String {
     let number = |wanted| impacts.iter().filter(|impact| **impact == wanted).count();
     let mut noun = "service";
     let mut said = Vec::new();
-    for (number, verb) in [(number(Impact::Reload), "reload"), (number(Impact::Restart), "restart")] {
+    for (number, verb) in [
+        (number(Impact::Reload), "reload"),
+        (number(Impact::Restart), "restart"),
+    ] {
         if number > 0 {
-            let who = if noun.is_empty() { number.to_string() } else { count(number, noun) };
-            said.push(format!("{who} {verb}{}", if number == 1 { "s" } else { "" }));
+            let who = if noun.is_empty() {
+                number.to_string()
+            } else {
+                count(number, noun)
+            };
+            said.push(format!(
+                "{who} {verb}{}",
+                if number == 1 { "s" } else { "" }
+            ));
             noun = "";
         }
     }
@@ -115,9 +151,18 @@ fn impacts(run: &RunDetail) -> String {
 }
 
 fn without_plan(run: &RunDetail, page: &mut Page) {
-    for node in run.summary.nodes.iter().filter(|node| !has_plan(run, &node.name)) {
+    for node in run
+        .summary
+        .nodes
+        .iter()
+        .filter(|node| !has_plan(run, &node.name))
+    {
         let (tone, state) = super::words::node(node.state);
-        page.gap().put(Tone::Accent, node.name.as_str()).plain(": ").put(tone, state).end();
+        page.gap()
+            .put(Tone::Accent, node.name.as_str())
+            .plain(": ")
+            .put(tone, state)
+            .end();
         page.block(tone, 6, node.reason.as_deref().unwrap_or_default());
     }
 }

@@ -13,7 +13,10 @@ const BODY: usize = 6;
 /// `~ file:/etc/hosts  mode 0600 → 0644`, with a diff below where there is one.
 pub fn draw(planned: &Planned, page: &mut Page) {
     let (tone, mark) = mark(&planned.outcome);
-    page.pad(INDENT).put(tone, mark).plain(" ").put(Tone::Strong, &planned.id.to_string());
+    page.pad(INDENT)
+        .put(tone, mark)
+        .plain(" ")
+        .put(Tone::Strong, &planned.id.to_string());
     page.pad(2);
     match &planned.outcome {
         PlanOutcome::InSync => {
@@ -41,13 +44,11 @@ fn mark(outcome: &PlanOutcome) -> (Tone, &'static str) {
         PlanOutcome::InSync => (Tone::Dim, "="),
         PlanOutcome::After { .. } => (Tone::Accent, "…"),
         PlanOutcome::Failed(_) => (Tone::Bad, "!"),
-        PlanOutcome::Changes(changes) => {
-            match changes.first().map(|change| change.verb.as_str()) {
-                Some("create" | "install") => (Tone::Good, "+"),
-                Some("remove" | "delete" | "purge" | "absent") => (Tone::Bad, "-"),
-                _ => (Tone::Warn, "~"),
-            }
-        }
+        PlanOutcome::Changes(changes) => match changes.first().map(|change| change.verb.as_str()) {
+            Some("create" | "install") => (Tone::Good, "+"),
+            Some("remove" | "delete" | "purge" | "absent") => (Tone::Bad, "-"),
+            _ => (Tone::Warn, "~"),
+        },
     }
 }
 
@@ -93,7 +94,11 @@ fn brief(change: &Change, name: &str) -> String {
             words.remove(at - 1);
         }
     }
-    if words.is_empty() { change.verb.clone() } else { words.join(" ") }
+    if words.is_empty() {
+        change.verb.clone()
+    } else {
+        words.join(" ")
+    }
 }
 
 const fn impact_tone(change: &Change) -> Tone {

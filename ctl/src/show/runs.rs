@@ -16,8 +16,9 @@ pub fn list(runs: &[RunSummary], style: Style) -> String {
         page.line(Tone::Dim, "no runs yet");
         return page.finish();
     }
-    let mut table =
-        Table::new(&["RUN", "KIND", "TARGET", "STATE", "NODES", "BY", "STARTED", "TOOK"]);
+    let mut table = Table::new(&[
+        "RUN", "KIND", "TARGET", "STATE", "NODES", "BY", "STARTED", "TOOK",
+    ]);
     for run in runs {
         let (tone, phase) = words::phase(run.phase);
         table.row(vec![
@@ -28,7 +29,11 @@ pub fn list(runs: &[RunSummary], style: Style) -> String {
             cell(run.nodes.len().to_string()),
             cell(run.operator.as_str()),
             cell(ago(style.now, run.started)),
-            cell(run.ended.map(|ended| span(ended.since(run.started))).unwrap_or_default()),
+            cell(
+                run.ended
+                    .map(|ended| span(ended.since(run.started)))
+                    .unwrap_or_default(),
+            ),
         ]);
     }
     table.draw(&mut page);
@@ -40,7 +45,9 @@ pub fn list(runs: &[RunSummary], style: Style) -> String {
 pub fn ending(run: &RunSummary, style: Style) -> String {
     let mut page = Page::new(style);
     let (tone, phase) = words::phase(run.phase);
-    page.put(Tone::Strong, &format!("run {} ", run.id)).put(tone, phase).end();
+    page.put(Tone::Strong, &format!("run {} ", run.id))
+        .put(tone, phase)
+        .end();
     page.block(tone, 2, run.reason.as_deref().unwrap_or_default());
     page.finish()
 }
@@ -51,7 +58,11 @@ pub fn detail(run: &RunDetail, planned: bool, style: Style) -> String {
     let mut page = Page::new(style);
     head(&run.summary, &mut page);
     page.gap();
-    page.drawn(&if planned { plan::plan(run, style) } else { outcome(run, style) });
+    page.drawn(&if planned {
+        plan::plan(run, style)
+    } else {
+        outcome(run, style)
+    });
     page.finish()
 }
 
@@ -60,7 +71,11 @@ pub fn detail(run: &RunDetail, planned: bool, style: Style) -> String {
 pub fn outcome(run: &RunDetail, style: Style) -> String {
     let applied = run.summary.kind == RunKind::Apply
         && !matches!(run.summary.phase, RunPhase::Planning | RunPhase::Approval);
-    if applied { apply::summary(run, style) } else { plan::plan(run, style) }
+    if applied {
+        apply::summary(run, style)
+    } else {
+        plan::plan(run, style)
+    }
 }
 
 /// Two lines: what it was, and how it stands.
@@ -68,9 +83,18 @@ pub fn head(run: &RunSummary, page: &mut Page) {
     let (tone, phase) = words::phase(run.phase);
     let started = ago(page.style.now, run.started);
     page.put(Tone::Strong, &format!("run {}", run.id));
-    page.plain(&format!(": {} of {} on ", words::kind(run.kind), count(run.nodes.len(), "node")));
+    page.plain(&format!(
+        ": {} of {} on ",
+        words::kind(run.kind),
+        count(run.nodes.len(), "node")
+    ));
     page.put(Tone::Strong, &run.target);
-    page.plain(&format!(", by {}, {started}: ", run.operator)).put(tone, phase).end();
-    page.pad(2).put(Tone::Dim, "states ").put(Tone::Dim, &run.snapshot).end();
+    page.plain(&format!(", by {}, {started}: ", run.operator))
+        .put(tone, phase)
+        .end();
+    page.pad(2)
+        .put(Tone::Dim, "states ")
+        .put(Tone::Dim, &run.snapshot)
+        .end();
     page.block(tone, 2, run.reason.as_deref().unwrap_or_default());
 }

@@ -14,11 +14,16 @@ use super::{diagnostics, runs};
 pub fn status(status: &Status, style: Style) -> String {
     let mut page = Page::new(style);
     page.put(Tone::Dim, "server ").plain(&status.server_version);
-    page.put(Tone::Dim, ", states ").plain(&status.snapshot).end();
+    page.put(Tone::Dim, ", states ")
+        .plain(&status.snapshot)
+        .end();
     sums(&status.nodes, &mut page);
     for (tone, what, concerned) in concerns(&status.nodes) {
         if !concerned.is_empty() {
-            page.pad(2).put(tone, what).plain(": ").line(Tone::Plain, &names(&concerned));
+            page.pad(2)
+                .put(tone, what)
+                .plain(": ")
+                .line(Tone::Plain, &names(&concerned));
         }
     }
     if !status.runs.is_empty() {
@@ -27,7 +32,9 @@ pub fn status(status: &Status, style: Style) -> String {
     }
     if !status.diagnostics.is_empty() {
         let sum = diagnostics::sum(&status.diagnostics);
-        page.gap().put(Tone::Strong, "state tree: ").line(Tone::Bad, &sum);
+        page.gap()
+            .put(Tone::Strong, "state tree: ")
+            .line(Tone::Bad, &sum);
         page.drawn(&diagnostics::list(&status.diagnostics, style));
     }
     page.finish()
@@ -43,10 +50,19 @@ fn sums(nodes: &[NodeInfo], page: &mut Page) {
         (number(&is_expected), "not enrolled"),
     ]);
     let catalogs = parts(&[
-        (number(&|node| standing(node) == Standing::UpToDate), "up to date"),
+        (
+            number(&|node| standing(node) == Standing::UpToDate),
+            "up to date",
+        ),
         (number(&|node| standing(node) == Standing::Behind), "behind"),
-        (number(&|node| standing(node) == Standing::NeverApplied), "never applied"),
-        (number(&|node| standing(node) == Standing::NoCatalog), "without a catalog"),
+        (
+            number(&|node| standing(node) == Standing::NeverApplied),
+            "never applied",
+        ),
+        (
+            number(&|node| standing(node) == Standing::NoCatalog),
+            "without a catalog",
+        ),
     ]);
     page.put(Tone::Strong, &count(nodes.len(), "node"));
     if !nodes.is_empty() {
@@ -58,14 +74,30 @@ fn sums(nodes: &[NodeInfo], page: &mut Page) {
 /// What needs a look, worst first.
 fn concerns(nodes: &[NodeInfo]) -> Vec<(Tone, &'static str, Vec<&NodeName>)> {
     let those = |wanted: &dyn Fn(&NodeInfo) -> bool| {
-        nodes.iter().filter(|node| wanted(node)).map(|node| &node.name).collect()
+        nodes
+            .iter()
+            .filter(|node| wanted(node))
+            .map(|node| &node.name)
+            .collect()
     };
     vec![
         (Tone::Bad, "silent", those(&is_silent)),
-        (Tone::Bad, "without a catalog", those(&|n| standing(n) == Standing::NoCatalog)),
+        (
+            Tone::Bad,
+            "without a catalog",
+            those(&|n| standing(n) == Standing::NoCatalog),
+        ),
         (Tone::Warn, "waiting to be accepted", those(&is_waiting)),
-        (Tone::Warn, "behind", those(&|n| standing(n) == Standing::Behind)),
-        (Tone::Dim, "never applied", those(&|n| standing(n) == Standing::NeverApplied)),
+        (
+            Tone::Warn,
+            "behind",
+            those(&|n| standing(n) == Standing::Behind),
+        ),
+        (
+            Tone::Dim,
+            "never applied",
+            those(&|n| standing(n) == Standing::NeverApplied),
+        ),
         (Tone::Dim, "not enrolled", those(&is_expected)),
     ]
 }

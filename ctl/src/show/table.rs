@@ -21,7 +21,10 @@ pub fn cell(text: impl Into<String>) -> Cell {
 impl Table {
     #[must_use]
     pub fn new(headings: &[&'static str]) -> Self {
-        Self { headings: headings.to_vec(), rows: Vec::new() }
+        Self {
+            headings: headings.to_vec(),
+            rows: Vec::new(),
+        }
     }
 
     pub fn row(&mut self, cells: Vec<Cell>) -> &mut Self {
@@ -47,7 +50,11 @@ impl Table {
     fn widths(&self) -> Vec<usize> {
         let width = |text: &str| crate::escape::line(text).chars().count();
         let widest = |column: usize| {
-            self.rows.iter().filter_map(|row| row.get(column)).map(|(_, text)| width(text)).max()
+            self.rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|(_, text)| width(text))
+                .max()
         };
         let of = |(column, heading): (usize, &&str)| match widest(column) {
             None | Some(0) => 0,

@@ -18,48 +18,79 @@ use crate::client::ClientError;
 use crate::error::{CtlError, UsageError};
 use crate::settings::SettingsError;
 use crate::testing::{
-    before, change, changes, id, info, name, node, plan, planned, progress, report, run, state, style,
-    with_diff, with_impact,
+    before, change, changes, id, info, name, node, plan, planned, progress, report, run, state,
+    style, with_diff, with_impact,
 };
 use crate::{json, show};
 
 fn planned_run() -> RunDetail {
     let cfg = |maxconn: u32| {
-        let text = format!("@@ -1,3 +1,3 @@\n global\n-  maxconn 1000\n+  maxconn {maxconn}\n\tdaemon\n");
-        changes("file:/etc/haproxy/haproxy.cfg", &[
-            with_diff(change("content", "content of /etc/haproxy/haproxy.cfg"), Diff::Text(text)),
-            change("mode", "mode 0600 → 0644"),
-        ])
+        let text =
+            format!("@@ -1,3 +1,3 @@\n global\n-  maxconn 1000\n+  maxconn {maxconn}\n\tdaemon\n");
+        changes(
+            "file:/etc/haproxy/haproxy.cfg",
+            &[
+                with_diff(
+                    change("content", "content of /etc/haproxy/haproxy.cfg"),
+                    Diff::Text(text),
+                ),
+                change("mode", "mode 0600 → 0644"),
+            ],
+        )
     };
     let reload = || {
         let text = "reload, for /etc/haproxy/haproxy.cfg is newer";
-        changes("service:haproxy", &[with_impact(change("reload", text), Impact::Reload)])
+        changes(
+            "service:haproxy",
+            &[with_impact(change("reload", text), Impact::Reload)],
+        )
     };
-    let key = changes("file:/etc/key", &[with_diff(
-        change("content", "content of /etc/key"),
-        Diff::Sensitive,
-    )]);
-    let logo = changes("file:/logo.png", &[with_diff(
-        change("create", "create /logo.png"),
-        Diff::Binary { before: None, after: 5120 },
-    )]);
-    let upgrade = changes("package:openssl", &[with_impact(
-        change("upgrade", "openssl 3.0.1 → 3.0.2"),
-        Impact::Restart,
-    )]);
+    let key = changes(
+        "file:/etc/key",
+        &[with_diff(
+            change("content", "content of /etc/key"),
+            Diff::Sensitive,
+        )],
+    );
+    let logo = changes(
+        "file:/logo.png",
+        &[with_diff(
+            change("create", "create /logo.png"),
+            Diff::Binary {
+                before: None,
+                after: 5120,
+            },
+        )],
+    );
+    let upgrade = changes(
+        "package:openssl",
+        &[with_impact(
+            change("upgrade", "openssl 3.0.1 → 3.0.2"),
+            Impact::Restart,
+        )],
+    );
     let fresh = [
-        changes("package:haproxy", &[change("install", "install haproxy 2.6.12-1")]),
-        planned("service:haproxy", PlanOutcome::After {
-            resource: id("package:haproxy"),
-            intent: vec![change("enable", "enable"), change("start", "start")],
-        }),
+        changes(
+            "package:haproxy",
+            &[change("install", "install haproxy 2.6.12-1")],
+        ),
+        planned(
+            "service:haproxy",
+            PlanOutcome::After {
+                resource: id("package:haproxy"),
+                intent: vec![change("enable", "enable"), change("start", "start")],
+            },
+        ),
     ];
     let in_sync = || planned("package:haproxy", PlanOutcome::InSync);
     let nodes = ["lb01", "lb02", "lb03", "lb04", "lb05"].map(|n| node(n, NodeState::Planned, None));
     let mut run = run(RunKind::Plan, RunPhase::Succeeded, &nodes);
     run.plans = vec![
         (name("lb01"), plan(&[in_sync(), cfg(2000), reload(), key])),
-        (name("lb02"), plan(&[in_sync(), cfg(2000), reload(), logo, upgrade])),
+        (
+            name("lb02"),
+            plan(&[in_sync(), cfg(2000), reload(), logo, upgrade]),
+        ),
         (name("lb03"), plan(&fresh)),
         (name("lb04"), plan(&[in_sync()])),
         (name("lb05"), plan(&[in_sync()])),
@@ -75,7 +106,13 @@ fn plan_groups_what_is_the_same() {
 
 #[test]
 fn plan_in_colours() {
-    assert_snapshot!(show::plan::plan(&planned_run(), Style { color: true, ..style() }));
+    assert_snapshot!(show::plan::plan(
+        &planned_run(),
+        Style {
+            color: true,
+            ..style()
+        }
+    ));
 }
 
 #[test]
@@ -89,12 +126,19 @@ fn plan_with_failures_and_the_unreachable() {
     let nodes = [
         node("db01", NodeState::Planned, None),
         node("db02", NodeState::SkippedUnreachable, Some("silent for 3m")),
-        node("db03", NodeState::Failed, Some("the agent cannot decode `etcd_member`: it needs 0.2")),
+        node(
+            "db03",
+            NodeState::Failed,
+            Some("the agent cannot decode `etcd_member`: it needs 0.2"),
+        ),
     ];
     let mut run = run(RunKind::Plan, RunPhase::Failed, &nodes);
-    let why = "render the template: line 3, column 7: `maxcon` is not known\ndid you mean `maxconn`?";
-    run.plans =
-        vec![(name("db01"), plan(&[planned("file:/x", PlanOutcome::Failed(why.to_owned()))]))];
+    let why =
+        "render the template: line 3, column 7: `maxcon` is not known\ndid you mean `maxconn`?";
+    run.plans = vec![(
+        name("db01"),
+        plan(&[planned("file:/x", PlanOutcome::Failed(why.to_owned()))]),
+    )];
     run.summary.reason = Some("2 of 3 nodes cannot be planned".to_owned());
     let text = show::plan::plan(&run, style()) + &show::runs::ending(&run.summary, style());
     assert_snapshot!(text);
@@ -108,7 +152,13 @@ fn hostile_text_is_spelled_out() {
     let hidden = with_diff(change("content", "\x1b]0;title\x07mode"), diff);
     run.plans = vec![
         (name("a"), plan(&[changes("file:/\x1b[8m", &[hidden])])),
-        (name("b"), plan(&[planned("x:y", PlanOutcome::Failed("\u{9b}2J\nline".to_owned()))])),
+        (
+            name("b"),
+            plan(&[planned(
+                "x:y",
+                PlanOutcome::Failed("\u{9b}2J\nline".to_owned()),
+            )]),
+        ),
     ];
     assert_snapshot!(show::plan::plan(&run, style()));
 }
@@ -127,38 +177,69 @@ fn apply_with_a_failure() {
         let message = "install haproxy: exit status: 100\nE: Unable to locate package haproxy";
         report(&[
             ("package:curl", ResourceOutcome::InSync),
-            ("package:haproxy", ResourceOutcome::Failed {
-                message: message.to_owned(),
-                changes: vec![change("install", "install haproxy")],
-            }),
-            ("file:/x", ResourceOutcome::Skipped { after: id("package:haproxy") }),
-            ("service:haproxy", ResourceOutcome::Skipped { after: id("package:haproxy") }),
+            (
+                "package:haproxy",
+                ResourceOutcome::Failed {
+                    message: message.to_owned(),
+                    changes: vec![change("install", "install haproxy")],
+                },
+            ),
+            (
+                "file:/x",
+                ResourceOutcome::Skipped {
+                    after: id("package:haproxy"),
+                },
+            ),
+            (
+                "service:haproxy",
+                ResourceOutcome::Skipped {
+                    after: id("package:haproxy"),
+                },
+            ),
         ])
     };
     let done = report(&[
         ("package:curl", ResourceOutcome::InSync),
-        ("package:haproxy", ResourceOutcome::Changed(vec![change("install", "install haproxy")])),
+        (
+            "package:haproxy",
+            ResourceOutcome::Changed(vec![change("install", "install haproxy")]),
+        ),
     ]);
-    run.reports = vec![(name("lb01"), done), (name("lb02"), failed()), (name("lb03"), failed())];
+    run.reports = vec![
+        (name("lb01"), done),
+        (name("lb02"), failed()),
+        (name("lb03"), failed()),
+    ];
     run.summary.reason = Some("lb02 failed; lb04 was not reached".to_owned());
     run.summary.target = "role=balancer and not node=lb09".to_owned();
     assert_snapshot!(show::apply::summary(&run, style()));
-    assert_snapshot!("apply_as_json", serde_json::to_string_pretty(&json::run(&run)).expect("JSON"));
+    assert_snapshot!(
+        "apply_as_json",
+        serde_json::to_string_pretty(&json::run(&run)).expect("JSON")
+    );
 }
 
 #[test]
 fn apply_that_would_take_more_than_approved() {
-    let mut run =
-        run(RunKind::Apply, RunPhase::Failed, &[node("lb01", NodeState::Failed, None)]);
+    let mut run = run(
+        RunKind::Apply,
+        RunPhase::Failed,
+        &[node("lb01", NodeState::Failed, None)],
+    );
     let more = vec![change("restart", "restart, for the unit is new")];
-    run.reports =
-        vec![(name("lb01"), report(&[("service:haproxy", ResourceOutcome::NotApproved(more))]))];
+    run.reports = vec![(
+        name("lb01"),
+        report(&[("service:haproxy", ResourceOutcome::NotApproved(more))]),
+    )];
     assert_snapshot!(show::apply::summary(&run, style()));
 }
 
 #[test]
 fn apply_cancelled() {
-    let nodes = [node("lb01", NodeState::Changed, None), node("lb02", NodeState::Untouched, None)];
+    let nodes = [
+        node("lb01", NodeState::Changed, None),
+        node("lb02", NodeState::Untouched, None),
+    ];
     let mut run = run(RunKind::Apply, RunPhase::Cancelled, &nodes);
     run.summary.reason = Some("cancelled by admin".to_owned());
     run.reports = vec![(
@@ -176,7 +257,9 @@ fn fleet() -> Status {
     behind.newest = Some(Digest::of(b"new"));
     let silent = info("lb02", false);
     let mut waiting = info("web01", false);
-    waiting.enrollment = Enrollment::Waiting { fingerprint: "1f3a-77c0".to_owned() };
+    waiting.enrollment = Enrollment::Waiting {
+        fingerprint: "1f3a-77c0".to_owned(),
+    };
     (waiting.applied, waiting.agent_version, waiting.last_seen) = (None, None, None);
     let mut expected = info("db01", false);
     expected.enrollment = Enrollment::Expected;
@@ -227,8 +310,14 @@ fn nodes() {
 #[test]
 fn one_node() {
     let facts = Facts {
-        os: Os { name: "Debian GNU/Linux 12 \x1b[5m".to_owned(), ..Os::default() },
-        cpu: Cpu { count: 4, model: "QEMU".to_owned() },
+        os: Os {
+            name: "Debian GNU/Linux 12 \x1b[5m".to_owned(),
+            ..Os::default()
+        },
+        cpu: Cpu {
+            count: 4,
+            model: "QEMU".to_owned(),
+        },
         ..Facts::default()
     };
     let detail = NodeDetail {
@@ -307,16 +396,34 @@ fn errors() {
             help: Some(help.to_owned()).filter(|help| !help.is_empty()),
         })
     };
-    let (server, address) = ("brine:4640".to_owned(), "10.0.0.1:4640".parse().expect("an address"));
+    let (server, address) = (
+        "brine:4640".to_owned(),
+        "10.0.0.1:4640".parse().expect("an address"),
+    );
     let connect = |error| CtlError::Client(ClientError::Connect(error));
     let denied = io::Error::from(io::ErrorKind::PermissionDenied);
     let errors = [
         UsageError::EmptyTarget { verb: "apply" }.into(),
-        UsageError::ManyWords { verb: "apply", joined: "role=db and not node=db03".to_owned() }.into(),
-        SettingsError::Missing(vec!["/etc/brine/ctl.json".into(), "/root/.config/brine/ctl.json".into()])
-            .into(),
-        SettingsError::Read { path: "/etc/brine/ctl.json".into(), source: denied }.into(),
-        SettingsError::Exposed { path: "/etc/brine/ctl.json".into(), mode: 0o644 }.into(),
+        UsageError::ManyWords {
+            verb: "apply",
+            joined: "role=db and not node=db03".to_owned(),
+        }
+        .into(),
+        SettingsError::Missing(vec![
+            "/etc/brine/ctl.json".into(),
+            "/root/.config/brine/ctl.json".into(),
+        ])
+        .into(),
+        SettingsError::Read {
+            path: "/etc/brine/ctl.json".into(),
+            source: denied,
+        }
+        .into(),
+        SettingsError::Exposed {
+            path: "/etc/brine/ctl.json".into(),
+            mode: 0o644,
+        }
+        .into(),
         refused(
             Why::Conflict,
             "run 11 of admin holds balancer/haproxy\nit is at lb02 (2 of 3)",
@@ -330,14 +437,21 @@ fn errors() {
             address,
             after: Duration::from_secs(5),
         }),
-        connect(ConnectError::Refused { server: server.clone(), address }),
+        connect(ConnectError::Refused {
+            server: server.clone(),
+            address,
+        }),
         connect(ConnectError::Untrusted {
             server: server.clone(),
             address,
             by_us: true,
             why: "unknown authority".to_owned(),
         }),
-        connect(ConnectError::Version { server, address, protocol: "brine-ctl/1".to_owned() }),
+        connect(ConnectError::Version {
+            server,
+            address,
+            protocol: "brine-ctl/1".to_owned(),
+        }),
         ClientError::Unexpected.into(),
         CtlError::Invalid(vec![typo()]),
     ];

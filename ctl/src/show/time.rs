@@ -21,7 +21,11 @@ pub fn ago(now: Timestamp, then: Timestamp) -> String {
 /// `in 59m`, or `expired`.
 #[must_use]
 pub fn left(now: Timestamp, then: Timestamp) -> String {
-    if then <= now { "expired".to_owned() } else { format!("in {}", span(then.since(now))) }
+    if then <= now {
+        "expired".to_owned()
+    } else {
+        format!("in {}", span(then.since(now)))
+    }
 }
 
 /// `2026-01-02T03:04:05Z`.

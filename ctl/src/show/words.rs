@@ -43,6 +43,17 @@ pub const fn node(state: NodeState) -> (Tone, &'static str) {
     }
 }
 
+/// As [`node`], for sums: one word, or nearly.
+#[must_use]
+pub const fn short(state: NodeState) -> &'static str {
+    match state {
+        NodeState::Checking => "checking",
+        NodeState::SkippedUnreachable => "skipped",
+        NodeState::Waiting => "waiting",
+        state => node(state).1,
+    }
+}
+
 /// Whether something goes on there at this moment.
 #[must_use]
 pub const fn is_busy(state: NodeState) -> bool {

@@ -198,7 +198,8 @@ fn setup(targets: &[NodeName], snapshot: &Snapshot) -> Setup {
         let own: BTreeSet<RoleName> =
             node.roles.iter().filter(|role| roles.contains(*role)).cloned().collect();
         let formed = formed(node).intersection(&own).cloned().collect();
-        (!own.is_empty()).then(|| (node.name.clone(), Member { roles: own, formed, work: None }))
+        let concerned = !own.is_empty() || targets.contains(&node.name);
+        concerned.then(|| (node.name.clone(), Member { roles: own, formed, work: None }))
     });
     let rules = roles.iter().map(|role| {
         let policies = snapshot.compilation.catalogs.values().flat_map(|c| &c.policies);

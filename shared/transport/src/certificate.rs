@@ -98,17 +98,14 @@ pub(crate) fn read(der: &[u8]) -> Result<Peer, Malformed> {
             return Err(Malformed("it has a name that is no URI"));
         };
         let known = if let Some(name) = uri.strip_prefix(NODE) {
-            principal
-                .is_none()
-                .then(|| principal = node(name))
-                .is_some()
+            first(&mut principal, node(name))
         } else if let Some(name) = uri.strip_prefix(OPERATOR) {
-            principal
-                .is_none()
-                .then(|| principal = operator(name))
-                .is_some()
-        } else if let Some(hash) = uri.strip_prefix(MACHINE).filter(|hash| is_machine_id(hash)) {
-            machine_id.replace(hash.to_owned()).is_none()
+            first(&mut principal, operator(name))
+        } else if let Some(hash) = uri.strip_prefix(MACHINE) {
+            first(
+                &mut machine_id,
+                is_machine_id(hash).then(|| hash.to_owned()),
+            )
         } else {
             false
         };
@@ -125,6 +122,11 @@ pub(crate) fn read(der: &[u8]) -> Result<Peer, Malformed> {
             certificate.validity().not_after.timestamp(),
         )),
     })
+}
+
+/// Takes `value` unless it is none or not the first.
+fn first<T>(place: &mut Option<T>, value: Option<T>) -> bool {
+    value.is_some_and(|value| place.replace(value).is_none())
 }
 
 pub(crate) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, Malformed> {

@@ -4,25 +4,30 @@
 //! and limits; what the messages mean is the business of the programs on top.
 //!
 //! ```text
-//! identity   Key::generate() from_pem() to_pem() public() csr_der()
-//!            PublicKey::from_csr(der)  .fingerprint()
-//!            certificate_to_pem(der) certificate_from_pem(text)
-//! authority  Authority::create(now) load(certificate_pem, key_pem)
-//!            .certificate_pem() .key_pem() .certificate_der()
-//!            .issue(&Subject, &PublicKey, now, validity) -> Certificate { der, serial, expires, fingerprint }
-//!            Subject::{Server, Node { name, machine_id }, Operator(name)}  .validity()
-//! peer       Peer { principal, fingerprint, serial, machine_id, expires }  Peer::of(certificate der)
-//! join       JoinToken { servers, ca, secret } <-> `brine1.…`   new_secret()
-//! server     Listener::bind(address, &ServerIdentity { ca, certificate, key })
-//!            .accept() -> Option<Incoming>   Incoming::handshake() -> Result<Connection, HandshakeError>
-//!            .local_address()  .shutdown(reason)
-//! client     connect(&servers, Alpn, &ClientIdentity { ca, certificate }, timeout) -> Result<Connection, ConnectError>
-//! connection Connection (Clone): principal() peer() alpn() remote_address()
-//!            request(&Req) -> Rep   request_stream(&Req) -> Stream   accept() -> Option<Stream>
-//!            close(code, reason)  closed() -> Closed   finish()
-//! stream     Stream: read_request() [checks the policy]  reply(&Rep)
-//!            send(&T) receive() -> Option<T>  finish()
-//!            send_raw(bytes) send_from(reader, length)  receive_raw(length) receive_into(writer, length)
+//! identity    Key::generate() from_pem(text)  .to_pem() .public() .csr_der()
+//!             PublicKey::from_csr(der)  .fingerprint()      fingerprint(spki)
+//!             certificate_to_pem(der)  certificate_from_pem(text)
+//! authority   Authority::create(now) load(certificate_pem, key_pem)
+//!             .certificate_der() .certificate_pem() .key_pem()
+//!             .issue(&Subject, &PublicKey, now, validity) -> Certificate { der, serial, expires, fingerprint }
+//!             Subject::{Server, Node { name, machine_id }, Operator(name)}  .validity()
+//! peer        Peer { principal, fingerprint, serial, machine_id, expires }  Peer::of(certificate der)
+//! join        JoinToken { servers, ca, secret: Option<SecretText> }  .to_text()  text.parse()
+//!             new_secret()  is_server("host:port")
+//! server      Listener::bind(address, &ServerIdentity { ca, certificate, key })
+//!             .accept() -> Option<Incoming>   .local_address()   .shutdown(reason)
+//!             Incoming::handshake() -> Result<Connection, HandshakeError>   [in a task of its own]
+//! client      connect(&servers, Alpn, &ClientIdentity { ca, certificate: Option<(der, Key)> }, limit)
+//!             -> Result<Connection, ConnectError>   ConnectError::help()
+//! connection  Connection (cheap to clone): .principal() .peer() .alpn() .remote_address()
+//!             .request(&Req) -> Rep   .request_within(&Req, limit) -> Rep
+//!             .request_stream(&Req) -> Stream   .open() -> Stream   .accept() -> Option<Stream>
+//!             .close(Code, reason)   .closed() -> Closed   .close_reason()   .finish()
+//! stream      Stream: .read_request() [asks the policy]   .reply(&Rep) [the last one]
+//!             .send(&T)  .receive() -> Option<T>  .receive_last() -> T  .finish()
+//!             .send_raw(bytes)  .send_from(reader, length)
+//!             .receive_raw(length) -> Vec<u8>  .receive_into(writer, length)
+//! closed      Closed (why a connection is over), Code (what the closing side says)
 //! ```
 //!
 //! The server reads requests with [`stream::Stream::read_request`] and nothing else: it asks
@@ -40,6 +45,7 @@ pub mod server;
 pub mod stream;
 
 mod certificate;
+mod connect_error;
 mod endpoint;
 mod probe;
 mod socket;

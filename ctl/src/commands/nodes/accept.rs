@@ -18,6 +18,7 @@ Examples:
 Take the fingerprint from the machine itself, not from `ctl nodes show`: comparing the two is what
 keeps a stranger out.")]
 pub struct AcceptArgs {
+    /// The node
     pub name: NodeName,
     /// Of the node's key, as the agent on it says
     #[arg(long, value_name = "FINGERPRINT")]
@@ -32,8 +33,16 @@ pub(super) async fn run<S: Server>(
     context: &Context<'_, S>,
 ) -> Result<Exit, CtlError> {
     let said = format!("{} accepted; its agent asks again by itself", args.name);
-    let AcceptArgs { name, fingerprint, roles } = args;
-    let request = OperatorRequest::AcceptNode { name, fingerprint, roles };
+    let AcceptArgs {
+        name,
+        fingerprint,
+        roles,
+    } = args;
+    let request = OperatorRequest::AcceptNode {
+        name,
+        fingerprint,
+        roles,
+    };
     ask!(context.server, request, OperatorReply::Done => ())?;
     context.output.say(&said);
     context.output.show(|_| String::new(), done)?;

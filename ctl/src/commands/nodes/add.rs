@@ -23,6 +23,7 @@ Examples:
 
 The token goes to standard output, is good for one enrolment, and is shown this once.")]
 pub struct AddArgs {
+    /// The new node: a-z, 0-9 and -
     pub name: NodeName,
     /// What the node is for; may be repeated
     #[arg(long = "role", value_name = "ROLE", required = true)]

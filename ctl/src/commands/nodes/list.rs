@@ -11,6 +11,9 @@ use crate::{json, show};
 pub(super) async fn run<S: Server>(context: &Context<'_, S>) -> Result<Exit, CtlError> {
     let request = OperatorRequest::Nodes;
     let nodes = ask!(context.server, request, OperatorReply::Nodes(nodes) => nodes)?;
-    context.output.show(|style| show::nodes::nodes(&nodes, style), || json::nodes(&nodes))?;
+    context.output.show(
+        |style| show::nodes::nodes(&nodes, style),
+        || json::nodes(&nodes),
+    )?;
     Ok(Exit::Ok)
 }

@@ -34,9 +34,10 @@ pub struct NodesArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 pub enum Verb {
-    /// All nodes, one line each
+    /// List all nodes, one line each
+    #[command(after_help = "Examples:\n  ctl nodes list\n  ctl nodes list --output json")]
     List,
-    /// All about one node: facts, catalog, runs
+    /// Show all about one node: facts, catalog, runs
     Show(show::ShowArgs),
     /// Register a node, and make a one-use token for it
     Add(add::AddArgs),

@@ -20,6 +20,7 @@ Examples:
 Its certificate is revoked at once. What is on the machine stays as it is; the others' catalogs no
 longer name it, which shows in their next plan.")]
 pub struct RemoveArgs {
+    /// The node
     pub name: NodeName,
     /// Do not ask; required without a terminal
     #[arg(long, short)]

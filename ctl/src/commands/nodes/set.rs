@@ -22,6 +22,7 @@ Examples:
 
 Nothing changes on any node before the next apply; `ctl status` tells who is behind then.")]
 pub struct SetArgs {
+    /// The node
     pub name: NodeName,
     /// All roles that it is to have; may be repeated
     #[arg(long = "role", value_name = "ROLE")]
@@ -42,13 +43,30 @@ pub(super) async fn run<S: Server>(
     context: &Context<'_, S>,
 ) -> Result<Exit, CtlError> {
     let labels = labels(args.labels, args.unlabels)?;
-    let SetArgs { name, roles, address, .. } = SetArgs { labels: vec![], unlabels: vec![], ..args };
+    let SetArgs {
+        name,
+        roles,
+        address,
+        ..
+    } = SetArgs {
+        labels: vec![],
+        unlabels: vec![],
+        ..args
+    };
     if roles.is_empty() && labels.is_empty() && address.is_none() {
-        return Err(UsageError::NothingToSet { node: name.to_string() }.into());
+        return Err(UsageError::NothingToSet {
+            node: name.to_string(),
+        }
+        .into());
     }
     let said = format!("{name} set; what that changes: `ctl plan all`");
     let roles = Some(roles).filter(|roles| !roles.is_empty());
-    let request = OperatorRequest::SetNode { name, roles, labels, address };
+    let request = OperatorRequest::SetNode {
+        name,
+        roles,
+        labels,
+        address,
+    };
     ask!(context.server, request, OperatorReply::Done => ())?;
     context.output.say(&said);
     context.output.show(|_| String::new(), done)?;
@@ -59,7 +77,10 @@ fn labels(
     set: Vec<(String, String)>,
     remove: Vec<String>,
 ) -> Result<BTreeMap<String, Option<String>>, UsageError> {
-    let mut labels: BTreeMap<_, _> = set.into_iter().map(|(key, value)| (key, Some(value))).collect();
+    let mut labels: BTreeMap<_, _> = set
+        .into_iter()
+        .map(|(key, value)| (key, Some(value)))
+        .collect();
     for key in remove {
         if labels.insert(key.clone(), None).flatten().is_some() {
             return Err(UsageError::LabelTwice(key));

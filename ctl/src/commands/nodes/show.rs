@@ -13,6 +13,7 @@ use crate::{json, show};
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  ctl nodes show db02\n  ctl nodes show db02 --output json")]
 pub struct ShowArgs {
+    /// The node
     pub name: NodeName,
 }
 
@@ -22,6 +23,8 @@ pub(super) async fn run<S: Server>(
 ) -> Result<Exit, CtlError> {
     let request = OperatorRequest::Node(args.name);
     let node = ask!(context.server, request, OperatorReply::Node(node) => *node)?;
-    context.output.show(|style| show::node::node(&node, style), || json::node(&node))?;
+    context
+        .output
+        .show(|style| show::node::node(&node, style), || json::node(&node))?;
     Ok(Exit::Ok)
 }

@@ -16,7 +16,7 @@ const FREE: &[&str] = &["wait", "daemon-reload"];
 
 /// Who agrees to the first also agrees to the rest: it does less, or the first does it anyway.
 const IMPLIED: &[(&str, &[&str])] = &[
-    ("create", &["content", "mode", "owner"]),
+    ("create", &["replace", "content", "target", "mode", "owner"]),
     ("create", &["uid", "gid", "group", "groups", "home", "shell", "comment"]),
     ("replace", &["create", "content", "mode", "owner"]),
     ("install", &["upgrade", "hold", "unhold"]),
@@ -26,7 +26,6 @@ const IMPLIED: &[(&str, &[&str])] = &[
 /// Where a plan could only tell the intent, the real changes may take another way to the same
 /// end: a service that the package has started by then is restarted instead of started.
 const INTENDED: &[(&str, &[&str])] = &[
-    ("create", &["replace", "target"]),
     ("start", &["unmask", "restart", "reload"]),
     ("enable", &["unmask"]),
 ];

@@ -20,6 +20,8 @@ mod plan;
 mod predicted;
 mod prepare;
 mod released;
+#[cfg(test)]
+mod tests;
 mod transaction;
 
 pub use apply::{Applied, ApplyReport, Observer, ResourceOutcome, Silent, apply};

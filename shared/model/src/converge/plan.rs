@@ -127,14 +127,35 @@ fn outcome(item: &Item, predicted: &Predicted<'_>) -> PlanOutcome {
         (Ok(changes), Some(command)) => {
             PlanOutcome::After { resource: command.clone(), intent: changes }
         }
-        (Ok(changes), None) => PlanOutcome::Changes(changes),
+        (Ok(changes), None) => match may_start_by_itself(&changes, predicted) {
+            Some(package) => {
+                PlanOutcome::After { resource: package.clone(), intent: changes }
+            }
+            None => PlanOutcome::Changes(changes),
+        },
     }
 }
 
-/// A guard was asked, said "nothing to do", and may say otherwise once what it requires is there.
-fn asks_too_early<'a>(item: &'a Item, predicted: &Predicted<'_>) -> Option<&'a ResourceId> {
-    let asks = item.resource.intent().iter().any(|change| change.effects.contains(&Effect::Unknown));
-    item.require.iter().find(|id| asks && predicted.is_pending(id))
+/// A package starts its daemons when it is installed or upgraded. A `start` planned behind one may
+/// turn out as a `restart`, should the daemon's configuration change in between.
+fn may_start_by_itself<'a>(
+    changes: &[Change],
+    predicted: &'a Predicted<'_>,
+) -> Option<&'a ResourceId> {
+    let starts = changes.iter().any(|change| change.verb == "start");
+    predicted.arriving_here().filter(|_| starts)
+}
+
+/// There is nothing to do now, and may be once an earlier change is made: what a guard that was
+/// asked requires, or what a package brings that is to be absent.
+fn asks_too_early<'a>(item: &'a Item, predicted: &'a Predicted<'_>) -> Option<&'a ResourceId> {
+    let intent = item.resource.intent();
+    let mut effects = intent.iter().flat_map(|change| &change.effects);
+    effects.find_map(|effect| match effect {
+        Effect::Unknown => item.require.iter().find(|id| predicted.is_pending(id)),
+        Effect::Absent { .. } => predicted.arriving_here(),
+        _ => None,
+    })
 }
 
 fn changes_mut(outcome: &mut PlanOutcome) -> &mut [Change] {

@@ -37,8 +37,8 @@ pub struct Predicted<'a> {
     /// Trees that are gone but for what `paths` puts back.
     removed: BTreeSet<AbsolutePath>,
     packages: BTreeMap<String, PackageState>,
-    /// To be installed where nothing is now, in order, each with its formula.
-    arriving: Vec<(ResourceId, Option<FormulaName>)>,
+    /// Packages to be installed or upgraded, in order.
+    arriving: Vec<Arriving>,
     unit_files: BTreeMap<String, ResourceId>,
     units: BTreeMap<String, UnitState>,
     users: BTreeSet<String>,
@@ -57,6 +57,13 @@ enum Pending {
     Command,
     /// It cannot be planned yet, or failed to be.
     Unknown,
+}
+
+struct Arriving {
+    id: ResourceId,
+    formula: Option<FormulaName>,
+    /// Nothing of it is installed now.
+    new: bool,
 }
 
 enum Path {
@@ -167,9 +174,11 @@ impl<'a> Predicted<'a> {
 
     fn install(&mut self, id: &ResourceId, name: &str, version: Option<&str>) {
         let before = self.host.package(name).unwrap_or_default();
-        if before.installed.is_none() {
-            self.arriving.push((id.clone(), self.formula.clone()));
-        }
+        self.arriving.push(Arriving {
+            id: id.clone(),
+            formula: self.formula.clone(),
+            new: before.installed.is_none(),
+        });
         let installed = Some(version.unwrap_or("the candidate").to_owned());
         self.packages.insert(name.to_owned(), PackageState { installed, ..before });
         // Where a dependant looks for when it changed.
@@ -198,11 +207,20 @@ impl<'a> Predicted<'a> {
         self.units.insert(unit.to_owned(), state);
     }
 
-    /// The package that may bring what is missing now.
-    fn bringer(&self) -> Option<HostError> {
-        let own = self.arriving.iter().rev().find(|(_, formula)| *formula == self.formula);
-        let (id, _) = own.or(self.arriving.last())?;
-        Some(HostError::NotYet(id.clone()))
+    /// The package that may bring `name`, which is missing now: the one of that name, else the
+    /// last of the same formula, else the last of all.
+    fn bringer(&self, name: &str) -> Option<HostError> {
+        let new = || self.arriving.iter().filter(|package| package.new);
+        let of_name = new().find(|package| package.id.name() == name);
+        let of_formula = || new().rfind(|package| package.formula == self.formula);
+        let package = of_name.or_else(of_formula).or_else(|| new().last())?;
+        Some(HostError::NotYet(package.id.clone()))
+    }
+
+    /// The last package of the formula being planned that will bring files.
+    pub(super) fn arriving_here(&self) -> Option<&ResourceId> {
+        let package = self.arriving.iter().rfind(|package| package.formula == self.formula)?;
+        Some(&package.id)
     }
 
     fn path(&self, path: &AbsolutePath) -> Option<&(ResourceId, Path)> {
@@ -270,7 +288,10 @@ impl ReadHost for Predicted<'_> {
             Some(id) if id.kind() == "unit" => Err(HostError::NotYet(id.clone())),
             // A drop-in alone makes no unit.
             _ if state.exists() => Ok(state),
-            _ => self.bringer().map_or(Ok(state), Err),
+            _ => {
+                let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+                self.bringer(stem).map_or(Ok(state), Err)
+            }
         }
     }
 
@@ -286,7 +307,7 @@ impl ReadHost for Predicted<'_> {
         match self.host.user(name)? {
             Some(user) => Ok(Some(user)),
             None if self.users.contains(name) => Ok(Some(to_be())),
-            None => self.bringer().map_or(Ok(None), Err),
+            None => self.bringer(name).map_or(Ok(None), Err),
         }
     }
 
@@ -297,12 +318,14 @@ impl ReadHost for Predicted<'_> {
             None if self.groups.contains(name) || self.users.contains(name) => {
                 Ok(Some(GroupState { gid: u32::MAX }))
             }
-            None => self.bringer().map_or(Ok(None), Err),
+            None => self.bringer(name).map_or(Ok(None), Err),
         }
     }
 
     fn observe(&self, program: &Program) -> HostResult<ProgramOutput> {
-        self.host.observe(program).map_err(|error| self.bringer().unwrap_or(error))
+        let name = program.argv.first().map(|path| path.rsplit('/').next().unwrap_or(path));
+        let bringer = || self.bringer(name.unwrap_or_default());
+        self.host.observe(program).map_err(|error| bringer().unwrap_or(error))
     }
 
     fn fingerprint(&self, resource: &ResourceId) -> HostResult<Fingerprint> {

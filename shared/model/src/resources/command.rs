@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::declare::{Declaration, Place};
 use super::field::{Account, Argv, Period};
 use super::program::{LOOK_TIMEOUT, in_words};
-use crate::deserialize::{Error, TextOrSecret};
+use crate::deserialize::{Error, OneOrMany, TextOrSecret};
 use crate::digest::Digest;
 use crate::host::{Fingerprint, Host, HostError, HostResult, Program, ReadHost};
 use crate::path::AbsolutePath;
@@ -30,7 +30,7 @@ pub(super) struct Fields {
     /// Run while this program, which changes nothing, exits with 0.
     only_if: Option<Argv>,
     /// Run once for each state of these resources, and of the command itself.
-    on_change: Option<Vec<ResourceId>>,
+    on_change: Option<OneOrMany<ResourceId>>,
     /// Default: /.
     directory: Option<AbsolutePath>,
     /// Default: root.
@@ -71,7 +71,7 @@ impl Declaration for Fields {
             self.creates.map(Guard::Creates),
             self.unless.map(|argv| Guard::Asks { argv: argv.0, until: true }),
             self.only_if.map(|argv| Guard::Asks { argv: argv.0, until: false }),
-            self.on_change.map(Guard::OnChange),
+            self.on_change.map(|ids| Guard::OnChange(ids.0)),
         ];
         let mut guards = guards.into_iter().flatten();
         let guard = match (guards.next(), guards.next()) {

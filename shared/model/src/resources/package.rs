@@ -78,12 +78,13 @@ impl Package {
         host: &dyn ReadHost,
     ) -> HostResult<Option<Change>> {
         let name = &self.name;
-        let candidate = |host: &dyn ReadHost| match &self.version {
+        let due = || match &self.version {
             Some(version) => Ok(Some(version.clone())),
             None => host.candidate(name),
         };
         let Some(installed) = &state.installed else {
-            let due = candidate(host)?;
+            // For the text only: apt itself may have to fetch its lists first.
+            let due = due().ok().flatten();
             let verb = if state.broken { "finish the installation of" } else { "install" };
             let version = due.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
             let text = format!("{verb} {name}{version}");
@@ -99,7 +100,7 @@ impl Package {
         if self.version.is_none() && !follows {
             return Ok(None);
         }
-        Ok(candidate(host)?.filter(|due| due != installed).map(|due| {
+        Ok(due()?.filter(|due| due != installed).map(|due| {
             let text = format!("{name} {installed} → {due}");
             // Most packages restart their daemon when they are upgraded.
             self.change("upgrade", text, Impact::Restart, Some(due))

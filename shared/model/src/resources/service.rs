@@ -6,7 +6,7 @@ use super::declare::{Declaration, Place};
 use super::field::Unit;
 use super::owed::{self, Watched};
 use super::unit::daemon_reload;
-use crate::deserialize::Error;
+use crate::deserialize::{Error, OneOrMany};
 use crate::digest::Digest;
 use crate::host::{
     Fingerprint, Host, HostError, HostResult, ReadHost, UnitState, UnitVerb,
@@ -27,11 +27,11 @@ pub(super) struct Fields {
     masked: bool,
     /// Restarted whenever it does not run on the present state of these.
     #[serde(default)]
-    restart_on: Vec<ResourceId>,
+    restart_on: OneOrMany<ResourceId>,
     /// Reloaded (or, if it cannot, restarted) whenever it does not run on the present state of
     /// these. A restart pays for a reload, too.
     #[serde(default)]
-    reload_on: Vec<ResourceId>,
+    reload_on: OneOrMany<ResourceId>,
 }
 
 struct Service {
@@ -60,7 +60,8 @@ impl Declaration for Fields {
                 return Err(place.error(field, format!("`{field}` contradicts `masked`")));
             }
         }
-        if let Some(twice) = self.reload_on.iter().find(|id| self.restart_on.contains(id)) {
+        let (restart_on, reload_on) = (self.restart_on.0, self.reload_on.0);
+        if let Some(twice) = reload_on.iter().find(|id| restart_on.contains(id)) {
             let message = format!("`{twice}` is under `restart_on` already, which reloads, too");
             return Err(place.error("reload_on", message));
         }
@@ -69,8 +70,8 @@ impl Declaration for Fields {
             enabled: !self.masked && self.enabled.unwrap_or(true),
             running: !self.masked && self.running.unwrap_or(true),
             masked: self.masked,
-            restart_on: self.restart_on,
-            reload_on: self.reload_on,
+            restart_on,
+            reload_on,
         }))
     }
 }

@@ -27,7 +27,7 @@ use crate::path::AbsolutePath;
 use crate::time::Timestamp;
 
 pub use packages::FakePackage;
-pub use scene::{Scene, check_converges, check_settles};
+pub use scene::{Scene, check_converges, check_settles, summary};
 pub use systemd::FakeUnit;
 
 /// What lies where.

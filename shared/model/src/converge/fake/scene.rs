@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::FakeHost;
 use crate::catalog::{Catalog, Entry};
 use crate::converge::{
-    ApplyReport, Plan, PlanOutcome, PrepareError, Prepared, Silent, apply, plan, prepare,
+    ApplyReport, Plan, PlanOutcome, Planned, PrepareError, Prepared, Silent, apply, plan, prepare,
 };
 use crate::digest::Digest;
 use crate::host::HostError;
@@ -158,9 +158,29 @@ pub fn check_converges(scene: &Scene, host: &mut FakeHost) -> (Plan, ApplyReport
     assert!(failures.is_empty(), "the plan failed: {failures:#?}");
     host.blobs.extend(scene.blobs.clone());
     let report = apply(&scene.prepared(), Some(&first.approval()), host, &mut Silent);
-    assert!(report.succeeded(), "{:#?}\nplanned: {first:#?}", report.stopped_at());
+    let stopped = report.stopped_at();
+    assert!(report.succeeded(), "{stopped:#?}\nplanned: {:#?}\n{:#?}", summary(&first), host.log);
     check_settles(scene, host);
     (first, report)
+}
+
+/// A plan in a few words, a line for each resource that is not in sync: `file:/a: mode, owner`,
+/// `service:b: after package:b: start`.
+#[must_use]
+pub fn summary(plan: &Plan) -> Vec<String> {
+    let line = |planned: &Planned| {
+        let verbs: Vec<_> = planned.outcome.changes().iter().map(|c| c.verb.as_str()).collect();
+        let verbs = verbs.join(", ");
+        match &planned.outcome {
+            PlanOutcome::InSync => None,
+            PlanOutcome::Changes(_) => Some(format!("{}: {verbs}", planned.id)),
+            PlanOutcome::After { resource, .. } => {
+                Some(format!("{}: after {resource}: {verbs}", planned.id))
+            }
+            PlanOutcome::Failed(message) => Some(format!("{}: failed: {message}", planned.id)),
+        }
+    };
+    plan.resources.iter().filter_map(line).collect()
 }
 
 /// The second half of [`check_converges`].
@@ -170,9 +190,7 @@ pub fn check_converges(scene: &Scene, host: &mut FakeHost) -> (Plan, ApplyReport
 #[track_caller]
 pub fn check_settles(scene: &Scene, host: &mut FakeHost) {
     let left = scene.plan(host);
-    let differs = |outcome: &PlanOutcome| *outcome != PlanOutcome::InSync;
-    let left: Vec<_> = left.resources.iter().filter(|r| differs(&r.outcome)).collect();
-    assert!(left.is_empty(), "a second plan is not in sync: {left:#?}\n{:#?}", host.log);
+    assert!(left.in_sync(), "a second plan is not in sync: {:#?}\n{:#?}", summary(&left), host.log);
     let steps = host.log.len();
     let again = scene.apply(host);
     assert!(again.succeeded() && again.changed() == 0, "{again:#?}");

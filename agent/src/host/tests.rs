@@ -1,0 +1,1 @@
+//! Files on a real file system, under a temporary root.

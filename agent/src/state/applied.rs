@@ -1,0 +1,74 @@
+//! What was applied last: the catalog's digest, and the secrets in it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use brine_model::catalog::Catalog;
+use brine_model::digest::Digest;
+use brine_wire::codec;
+use brine_wire::job::Secret;
+
+use super::atomic;
+use super::blobs::Blobs;
+use super::error::StateError;
+
+/// Cheap to clone: a directory and what is in it.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    directory: PathBuf,
+    blobs: Blobs,
+}
+
+impl Applied {
+    #[must_use]
+    pub fn new(state: &Path) -> Self {
+        Self { directory: state.to_owned(), blobs: Blobs::new(state) }
+    }
+
+    /// One that cannot be understood counts as none.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn digest(&self) -> Result<Option<Digest>, StateError> {
+        let path = self.directory.join("applied");
+        let bytes = atomic::read(&path).map_err(StateError::io("read", &path))?;
+        Ok(bytes.and_then(|bytes| String::from_utf8_lossy(&bytes).trim().parse().ok()))
+    }
+
+    /// The catalog itself; none where nothing was applied, or its blob is lost.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn catalog(&self) -> Result<Option<Catalog>, StateError> {
+        let bytes = self.digest()?.and_then(|digest| self.blobs.get(&digest).ok());
+        Ok(bytes.and_then(|bytes| codec::decode(&bytes, codec::MAX).ok()))
+    }
+
+    /// Notes a successful apply.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn set(&self, catalog: &Digest, secrets: &[Secret]) -> Result<(), StateError> {
+        let path = self.directory.join("secrets");
+        let bytes =
+            serde_json::to_vec(secrets).map_err(|error| StateError::damaged(&path, error))?;
+        atomic::write(&path, &bytes).map_err(StateError::io("write", &path))?;
+        let path = self.directory.join("applied");
+        atomic::write(&path, format!("{catalog}\n").as_bytes())
+            .map_err(StateError::io("write", &path))
+    }
+
+    /// Removes blobs that neither the applied catalog nor `current` names.
+    ///
+    /// # Errors
+    /// The blobs cannot be listed or removed.
+    pub fn sweep(&self, digest: &Digest, current: &Catalog) -> Result<(), StateError> {
+        let mut kept: BTreeSet<Digest> = current.blobs().into_iter().collect();
+        kept.insert(*digest);
+        if let Some(applied) = self.digest()? {
+            kept.insert(applied);
+            kept.extend(self.catalog()?.map(|catalog| catalog.blobs()).unwrap_or_default());
+        }
+        self.blobs.keep_only(&kept).map_err(StateError::io("sweep", &self.directory.join("blobs")))
+    }
+}

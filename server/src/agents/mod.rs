@@ -1,0 +1,6 @@
+//! Conversations with agents.
+
+mod requests;
+mod session;
+
+pub use session::serve;

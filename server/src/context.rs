@@ -1,0 +1,57 @@
+//! What every connection may use.
+
+use brine_transport::authority::Authority;
+use brine_transport::join::{InvalidToken, JoinToken};
+use brine_transport::join::new_secret;
+use brine_model::digest::Digest;
+use std::sync::Arc;
+
+use crate::compile::Compiler;
+use crate::fleet::FleetHandle;
+use crate::runs::Runs;
+use crate::secrets::Secrets;
+use crate::store::Store;
+
+#[derive(Debug)]
+pub struct Context {
+    pub store: Store,
+    pub fleet: FleetHandle,
+    pub runs: Runs,
+    pub compiler: Compiler,
+    pub secrets: Arc<Secrets>,
+    pub authority: Authority,
+    /// Put into join tokens.
+    pub addresses: Vec<String>,
+}
+
+/// A join token that was just made: the text is shown once, the rest is kept.
+pub struct Minted {
+    pub id: String,
+    pub hash: Digest,
+    pub text: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum MintError {
+    #[error("the system gives no random numbers")]
+    Random,
+    #[error(transparent)]
+    Token(#[from] InvalidToken),
+}
+
+impl Context {
+    /// Makes a join token with a secret of its own.
+    ///
+    /// # Errors
+    /// The addresses of the configuration are not such that a node could dial them.
+    pub fn mint(&self) -> Result<Minted, MintError> {
+        let secret = new_secret().ok_or(MintError::Random)?;
+        let hash = Digest::of(secret.as_bytes());
+        let token = JoinToken {
+            servers: self.addresses.clone(),
+            ca: self.authority.certificate_der().to_vec(),
+            secret: Some(secret.to_string()),
+        };
+        Ok(Minted { id: hash.short(), hash, text: token.to_text()?.to_string() })
+    }
+}
