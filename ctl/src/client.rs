@@ -1,6 +1,7 @@
 //! The only module that speaks with the server.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use brine_transport::Alpn;
@@ -15,10 +16,10 @@ use brine_wire::run::Event;
 use tokio::sync::Mutex;
 
 use crate::error::CtlError;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 
-/// How long all servers together may take to answer.
-const CONNECT: Duration = Duration::from_secs(10);
+/// How long each address of a server may take to answer.
+const CONNECT: Duration = Duration::from_secs(5);
 
 /// What verbs need of a server; tests have one that follows a script.
 pub trait Server {
@@ -115,29 +116,24 @@ impl ClientError {
     }
 }
 
-/// The server, over QUIC. Connects when first asked, and again after the connection was lost.
+/// The server, over QUIC. Reads the settings and connects when first asked, so that a command
+/// line that makes no sense is told first; and connects again after the connection was lost.
 pub struct Client {
-    servers: Vec<String>,
-    identity: ClientIdentity,
+    /// Where the settings may be.
+    files: Vec<PathBuf>,
+    /// Another server than they name.
+    server: Option<String>,
     connection: Mutex<Option<Connection>>,
 }
 
 impl Client {
-    /// # Errors
-    /// The settings' certificates or key are none.
-    pub fn new(settings: &Settings) -> Result<Self, ClientError> {
-        let part = |what| move |source| ClientError::Identity { what, source };
-        let ca = certificate_from_pem(&settings.ca).map_err(part("CA certificate"))?;
-        let own = certificate_from_pem(&settings.certificate).map_err(part("certificate"))?;
-        let key = Key::from_pem(&settings.key).map_err(part("key"))?;
-        Ok(Self {
-            servers: settings.servers.clone(),
-            identity: ClientIdentity {
-                ca,
-                certificate: Some((own, key)),
-            },
-            connection: Mutex::new(None),
-        })
+    #[must_use]
+    pub const fn new(files: Vec<PathBuf>, server: Option<String>) -> Self {
+        Self {
+            files,
+            server,
+            connection: Mutex::const_new(None),
+        }
     }
 
     /// Says goodbye, so that the server need not wait for a time-out.
@@ -147,12 +143,14 @@ impl Client {
         }
     }
 
-    async fn connection(&self) -> Result<Connection, ClientError> {
+    async fn connection(&self) -> Result<Connection, CtlError> {
         let mut slot = self.connection.lock().await;
         if let Some(connection) = slot.as_ref() {
             return Ok(connection.clone());
         }
-        let connection = connect(&self.servers, Alpn::Ctl, &self.identity, CONNECT)
+        let settings = settings::load(&self.files, self.server.as_deref())?;
+        let identity = identity(&settings)?;
+        let connection = connect(&settings.servers, Alpn::Ctl, &identity, CONNECT)
             .await
             .map_err(ClientError::Connect)?;
         *slot = Some(connection.clone());
@@ -164,6 +162,17 @@ impl Client {
         self.connection.lock().await.take();
         ClientError::Request(error)
     }
+}
+
+fn identity(settings: &Settings) -> Result<ClientIdentity, ClientError> {
+    let part = |what| move |source| ClientError::Identity { what, source };
+    let ca = certificate_from_pem(&settings.ca).map_err(part("CA certificate"))?;
+    let own = certificate_from_pem(&settings.certificate).map_err(part("certificate"))?;
+    let key = Key::from_pem(&settings.key).map_err(part("key"))?;
+    Ok(ClientIdentity {
+        ca,
+        certificate: Some((own, key)),
+    })
 }
 
 impl Server for Client {
@@ -213,5 +222,146 @@ fn good(reply: OperatorReply) -> Result<OperatorReply, CtlError> {
         OperatorReply::Refused(refusal) => Err(CtlError::Refused(refusal)),
         OperatorReply::Invalid(diagnostics) => Err(CtlError::Invalid(diagnostics)),
         reply => Ok(reply),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use brine_model::time::Timestamp;
+    use brine_transport::authority::{Authority, Subject};
+    use brine_transport::server::{Listener, ServerIdentity};
+    use brine_wire::run::RunPhase;
+
+    use super::*;
+    use crate::exit::Exit;
+    use crate::testing::{name, phase};
+
+    fn now() -> Timestamp {
+        Timestamp::from_secs(jiff::Timestamp::now().as_second())
+    }
+
+    fn issued(authority: &Authority, subject: &Subject) -> (Vec<u8>, Key) {
+        let key = Key::generate().expect("a key");
+        let validity = subject.validity();
+        let certificate = authority.issue(subject, &key.public(), now(), validity);
+        (certificate.expect("a certificate").der, key)
+    }
+
+    /// A server on loopback, and the settings of an operator that it knows.
+    fn server(folder: &std::path::Path) -> (Listener, PathBuf) {
+        let authority = Authority::create(now()).expect("an authority");
+        let ca = authority.certificate_der().to_vec();
+        let (certificate, key) = issued(&authority, &Subject::Server);
+        let identity = ServerIdentity {
+            ca,
+            certificate,
+            key,
+        };
+        let address = "127.0.0.1:0".parse().expect("an address");
+        let listener = Listener::bind(address, &identity).expect("a listener");
+        let (own, key) = issued(&authority, &Subject::Operator(name("admin")));
+        let settings = serde_json::json!({
+            "servers": [listener.local_address().expect("an address").to_string()],
+            "ca": authority.certificate_pem(),
+            "certificate": brine_transport::identity::certificate_to_pem(&own),
+            "key": key.to_pem().as_str(),
+            "operator": "admin",
+        });
+        let path = folder.join("ctl.json");
+        std::fs::write(&path, settings.to_string()).expect("written");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("mode set");
+        (listener, path)
+    }
+
+    /// Answers requests and watches; on the second connection, after the first was cut off.
+    async fn serve(listener: Listener) {
+        let first = listener
+            .accept()
+            .await
+            .expect("a peer")
+            .handshake()
+            .await
+            .expect("a connection");
+        let mut stream = first.accept().await.expect("a request");
+        let asked: OperatorRequest = stream.read_request().await.expect("a request");
+        assert_eq!(asked, OperatorRequest::Nodes);
+        stream
+            .reply(&OperatorReply::Nodes(Vec::new()))
+            .await
+            .expect("sent");
+        let mut stream = first.accept().await.expect("a watch");
+        let _: OperatorRequest = stream.read_request().await.expect("a watch");
+        stream
+            .send(&OperatorReply::Event(phase(1, RunPhase::Planning)))
+            .await
+            .expect("sent");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        first.close(Code::SHUTDOWN, "restarting");
+        let again = listener
+            .accept()
+            .await
+            .expect("a peer")
+            .handshake()
+            .await
+            .expect("a connection");
+        let mut stream = again.accept().await.expect("a watch");
+        let asked: OperatorRequest = stream.read_request().await.expect("a watch");
+        assert_eq!(
+            asked,
+            OperatorRequest::Watch {
+                run: RunId(12),
+                from: 2
+            }
+        );
+        stream
+            .send(&OperatorReply::Event(phase(2, RunPhase::Succeeded)))
+            .await
+            .expect("sent");
+        stream
+            .reply(&OperatorReply::EndOfEvents)
+            .await
+            .expect("sent");
+        while again.accept().await.is_some() {}
+    }
+
+    #[tokio::test]
+    async fn asks_and_watches_across_a_lost_connection() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (listener, settings) = server(folder.path());
+        let serving = tokio::spawn(serve(listener));
+        let client = Client::new(vec![settings], None);
+        let reply = client.ask(OperatorRequest::Nodes).await.expect("a reply");
+        assert_eq!(reply, OperatorReply::Nodes(Vec::new()));
+        let output = crate::output::Output::captured(crate::output::Format::Text, &[]);
+        let context = crate::commands::Context {
+            server: &client,
+            output: &output,
+        };
+        let mut follow = crate::commands::follow::Follow::new(RunId(12), true);
+        follow.pause = Duration::from_millis(10);
+        let stop = follow.until(&context, |_| false).await.expect("the end");
+        assert_eq!(stop, crate::commands::follow::Stop::Over);
+        client.close().await;
+        serving.await.expect("served");
+    }
+
+    #[tokio::test]
+    async fn nobody_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (listener, settings) = server(folder.path());
+        listener.shutdown("").await;
+        drop(listener);
+        let error = Client::new(vec![settings], None)
+            .ask(OperatorRequest::Nodes)
+            .await;
+        let error = error.expect_err("no server");
+        assert_eq!(error.exit(), Exit::Unreachable);
+        assert!(
+            error.causes()[0].contains("no server runs there"),
+            "{:?}",
+            error.causes()
+        );
     }
 }

@@ -45,6 +45,8 @@ pub struct ApplyArgs {
 /// The target makes no sense, nobody can be asked, or the server refuses or cannot be asked.
 pub async fn run<S: Server>(args: ApplyArgs, context: &Context<'_, S>) -> Result<Exit, CtlError> {
     let target = parse::target("apply", &args.target)?;
+    let command = format!("apply {}", show::apply::quoted(&target));
+    may_ask(args.yes, context.output, &command)?;
     let start = Start {
         target,
         skip_unreachable: args.skip_unreachable,
@@ -69,19 +71,6 @@ pub async fn run<S: Server>(args: ApplyArgs, context: &Context<'_, S>) -> Result
         context,
     )
     .await
-}
-
-/// What can be told without a server.
-///
-/// # Errors
-/// The target makes no sense, or nobody can be asked.
-pub fn check(args: &ApplyArgs, output: &Output) -> Result<(), UsageError> {
-    let target = parse::target("apply", &args.target)?;
-    may_ask(
-        args.yes,
-        output,
-        &format!("apply {}", show::apply::quoted(&target)),
-    )
 }
 
 /// Refuses early where a yes will be needed and nobody can give it.

@@ -43,8 +43,7 @@ pub fn run(cli: Cli, output: &Output) -> Result<Exit, CtlError> {
 /// Over the network, on one thread: a call must start fast, and waits most of its time.
 fn online(command: Verb, global: &Global, output: &Output) -> Result<Exit, CtlError> {
     let files = settings::candidates(global.config.as_deref(), |name| std::env::var_os(name));
-    let settings = settings::load(&files, global.server.as_deref())?;
-    let client = Client::new(&settings)?;
+    let client = Client::new(files, global.server.clone());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -147,7 +147,11 @@ async fn approve<S: Server>(
     args: &ApproveArgs,
     context: &Context<'_, S>,
 ) -> Result<Exit, CtlError> {
-    apply::may_ask(args.yes, context, &format!("runs approve {}", args.id))?;
+    apply::may_ask(
+        args.yes,
+        context.output,
+        &format!("runs approve {}", args.id),
+    )?;
     let run = RunId(args.id);
     let detail = follow::record(context.server, run).await?;
     let waits = matches!(

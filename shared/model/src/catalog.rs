@@ -59,7 +59,10 @@ impl Catalog {
     pub fn blobs(&self) -> Vec<Digest> {
         let mut found = Vec::new();
         for entry in &self.resources {
-            entry.fields.values().for_each(|value| value.blobs(&mut |digest| found.push(digest)));
+            entry
+                .fields
+                .values()
+                .for_each(|value| value.blobs(&mut |digest| found.push(digest)));
         }
         found.sort_unstable();
         found.dedup();
@@ -74,7 +77,10 @@ impl Catalog {
             value.secrets(&mut |secret| found.push(secret.clone()));
         }
         for entry in &self.resources {
-            entry.fields.values().for_each(|v| v.secrets(&mut |secret| found.push(secret.clone())));
+            entry
+                .fields
+                .values()
+                .for_each(|v| v.secrets(&mut |secret| found.push(secret.clone())));
         }
         found.sort_unstable();
         found.dedup();

@@ -84,7 +84,11 @@ impl Facts {
         let integer = |n: u64| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
         let text = |s: &str| Value::from(s);
         let interfaces = self.network.interfaces.iter().map(|interface| {
-            let addresses = interface.addresses.iter().map(|a| text(a)).collect::<Vec<_>>();
+            let addresses = interface
+                .addresses
+                .iter()
+                .map(|a| text(a))
+                .collect::<Vec<_>>();
             Value::from([
                 ("name", text(&interface.name)),
                 ("mac", text(&interface.mac)),
@@ -118,11 +122,17 @@ impl Facts {
         );
         map.insert(
             "cpu".into(),
-            Value::from([("count", integer(self.cpu.count.into())), ("model", text(&self.cpu.model))]),
+            Value::from([
+                ("count", integer(self.cpu.count.into())),
+                ("model", text(&self.cpu.model)),
+            ]),
         );
         map.insert(
             "memory".into(),
-            Value::from([("total", integer(self.memory.total)), ("swap", integer(self.memory.swap))]),
+            Value::from([
+                ("total", integer(self.memory.total)),
+                ("swap", integer(self.memory.swap)),
+            ]),
         );
         map.insert(
             "network".into(),

@@ -23,12 +23,19 @@ pub enum HostError {
     Failed { operation: String, cause: String },
     /// A program said no; `output` is its own words, bounded.
     #[error("{operation}: {status}{}{output}", if output.is_empty() { "" } else { "\n" })]
-    Program { operation: String, status: String, output: String },
+    Program {
+        operation: String,
+        status: String,
+        output: String,
+    },
 }
 
 impl HostError {
     pub fn failed(operation: impl Into<String>, cause: impl std::fmt::Display) -> Self {
-        Self::Failed { operation: operation.into(), cause: cause.to_string() }
+        Self::Failed {
+            operation: operation.into(),
+            cause: cause.to_string(),
+        }
     }
 }
 
@@ -54,7 +61,9 @@ pub struct FileState {
 pub enum FileKind {
     File,
     Directory,
-    Symlink { target: String },
+    Symlink {
+        target: String,
+    },
     /// Device, socket, pipe.
     Other,
 }
@@ -199,7 +208,10 @@ pub trait ReadHost {
     /// What a dependant of `resource` compares. Answered by the overlay that a plan runs over
     /// (it knows the catalog); a bare machine does not know resources and fails.
     fn fingerprint(&self, resource: &ResourceId) -> HostResult<Fingerprint> {
-        Err(HostError::failed(format!("fingerprint {resource}"), "not part of this catalog"))
+        Err(HostError::failed(
+            format!("fingerprint {resource}"),
+            "not part of this catalog",
+        ))
     }
 }
 

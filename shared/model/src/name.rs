@@ -14,7 +14,9 @@ pub struct InvalidName(pub String);
 fn is_name(text: &str) -> bool {
     (1..=63).contains(&text.len())
         && !text.starts_with('-')
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 macro_rules! names {
@@ -98,7 +100,17 @@ mod tests {
         for good in ["db01", "a", "web-1"] {
             assert!(good.parse::<NodeName>().is_ok(), "{good}");
         }
-        for bad in ["", "-a", "DB", "a_b", "a.b", "../x", "é", "\u{1b}[31m", &"a".repeat(64)] {
+        for bad in [
+            "",
+            "-a",
+            "DB",
+            "a_b",
+            "a.b",
+            "../x",
+            "é",
+            "\u{1b}[31m",
+            &"a".repeat(64),
+        ] {
             assert!(bad.parse::<NodeName>().is_err(), "{bad}");
         }
     }

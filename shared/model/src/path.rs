@@ -69,8 +69,14 @@ impl TryFrom<String> for AbsolutePath {
             return Err(InvalidPath::Relative(text));
         };
         let normal = relative.is_empty()
-            || relative.split('/').all(|part| !matches!(part, "" | "." | ".."));
-        if normal { Ok(Self(text)) } else { Err(InvalidPath::NotNormal(text)) }
+            || relative
+                .split('/')
+                .all(|part| !matches!(part, "" | "." | ".."));
+        if normal {
+            Ok(Self(text))
+        } else {
+            Err(InvalidPath::NotNormal(text))
+        }
     }
 }
 

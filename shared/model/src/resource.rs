@@ -20,7 +20,10 @@ pub struct ResourceId {
 impl ResourceId {
     #[must_use]
     pub fn new(kind: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { kind: kind.into(), name: name.into() }
+        Self {
+            kind: kind.into(),
+            name: name.into(),
+        }
     }
 
     #[must_use]
@@ -108,16 +111,45 @@ pub enum Impact {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
     /// The path will hold a file with this content, mode and ownership.
-    File { path: AbsolutePath, digest: Digest, mode: u32, owner: String, group: String },
-    Directory { path: AbsolutePath, mode: u32, owner: String, group: String },
-    Symlink { path: AbsolutePath, target: String },
-    Absent { path: AbsolutePath },
+    File {
+        path: AbsolutePath,
+        digest: Digest,
+        mode: u32,
+        owner: String,
+        group: String,
+    },
+    Directory {
+        path: AbsolutePath,
+        mode: u32,
+        owner: String,
+        group: String,
+    },
+    Symlink {
+        path: AbsolutePath,
+        target: String,
+    },
+    Absent {
+        path: AbsolutePath,
+    },
     /// The package will be installed; what it brings (files, users, units) is not known.
-    Package { name: String, version: Option<String> },
-    UnitFile { unit: String },
-    Service { unit: String, running: bool, enabled: bool },
-    User { name: String },
-    Group { name: String },
+    Package {
+        name: String,
+        version: Option<String>,
+    },
+    UnitFile {
+        unit: String,
+    },
+    Service {
+        unit: String,
+        running: bool,
+        enabled: bool,
+    },
+    User {
+        name: String,
+    },
+    Group {
+        name: String,
+    },
     /// It changes something nobody can predict: a command.
     Unknown,
 }

@@ -7,11 +7,15 @@ use serde::{Deserialize, Serialize};
 use crate::value::Value;
 
 /// Names one source text among those of one compilation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 pub struct SourceId(pub u32);
 
 /// A range of bytes in a source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 pub struct Span {
     pub source: SourceId,
     /// First byte.
@@ -77,9 +81,12 @@ impl Spanned {
     #[must_use]
     pub fn from_value(value: Value, span: Span) -> Self {
         let node = match value {
-            Value::List(items) => {
-                Node::List(items.into_iter().map(|item| Self::from_value(item, span)).collect())
-            }
+            Value::List(items) => Node::List(
+                items
+                    .into_iter()
+                    .map(|item| Self::from_value(item, span))
+                    .collect(),
+            ),
             Value::Map(map) => Node::Map(
                 map.into_iter()
                     .map(|(text, item)| (Key { text, span }, Self::from_value(item, span)))
@@ -98,7 +105,10 @@ impl Spanned {
             Node::Leaf(value) => value,
             Node::List(items) => Value::List(items.into_iter().map(Self::into_value).collect()),
             Node::Map(pairs) => Value::Map(
-                pairs.into_iter().map(|(key, value)| (key.text, value.into_value())).collect(),
+                pairs
+                    .into_iter()
+                    .map(|(key, value)| (key.text, value.into_value()))
+                    .collect(),
             ),
         }
     }
@@ -146,7 +156,8 @@ mod tests {
 
     #[test]
     fn plain_scalars() {
-        let check = |text: &str, expected: Value| assert_eq!(resolve_plain(text), expected, "{text}");
+        let check =
+            |text: &str, expected: Value| assert_eq!(resolve_plain(text), expected, "{text}");
         check("12", Value::Integer(12));
         check("-3", Value::Integer(-3));
         check("1.5", Value::Float(1.5));

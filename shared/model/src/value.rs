@@ -37,7 +37,9 @@ pub struct SecretRef {
 }
 
 /// The text of a secret. Shown nowhere: `Debug` is redacted, there is no `Display`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
+#[derive(
+    Clone, PartialEq, Eq, Serialize, Deserialize, zeroize::Zeroize, zeroize::ZeroizeOnDrop,
+)]
 pub struct SecretText(String);
 
 impl SecretText {
@@ -152,6 +154,11 @@ impl From<Map> for Value {
 
 impl<K: Into<String>, const N: usize> From<[(K, Value); N]> for Value {
     fn from(pairs: [(K, Value); N]) -> Self {
-        Self::Map(pairs.into_iter().map(|(key, value)| (key.into(), value)).collect())
+        Self::Map(
+            pairs
+                .into_iter()
+                .map(|(key, value)| (key.into(), value))
+                .collect(),
+        )
     }
 }

@@ -18,7 +18,10 @@ pub enum AgentRequest {
     /// Only digests named by the node's open jobs and its last applied catalog.
     Blob(Digest),
     /// Answered once it is stored: then the agent forgets it.
-    Result { job: JobId, result: JobResult },
+    Result {
+        job: JobId,
+        result: JobResult,
+    },
     Progress(Progress),
     Facts(Facts),
 }
@@ -39,7 +42,10 @@ pub struct Hello {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum AgentReply {
-    Welcome { server_version: String, node: NodeName },
+    Welcome {
+        server_version: String,
+        node: NodeName,
+    },
     Blob(BlobReply),
     Acknowledged,
     Refused(String),

@@ -39,9 +39,16 @@ pub struct Job {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Task {
     /// Say what would change.
-    Plan { catalog: Digest, secrets: Vec<Secret> },
+    Plan {
+        catalog: Digest,
+        secrets: Vec<Secret>,
+    },
     /// Change it, as far as approved.
-    Apply { catalog: Digest, secrets: Vec<Secret>, approval: Approval },
+    Apply {
+        catalog: Digest,
+        secrets: Vec<Secret>,
+        approval: Approval,
+    },
     /// Ask until all hold, or their deadlines pass.
     Health(Vec<Health>),
     /// Run a program (an operator's `exec`).
@@ -72,8 +79,14 @@ pub enum JobResult {
     Planned(Plan),
     Applied(ApplyReport),
     /// Why each condition that does not hold does not.
-    Health { failing: Vec<String> },
-    Executed { code: i32, stdout: String, stderr: String },
+    Health {
+        failing: Vec<String>,
+    },
+    Executed {
+        code: i32,
+        stdout: String,
+        stderr: String,
+    },
     /// The job could not be done at all: a blob missing, a catalog that this agent cannot decode.
     Failed(String),
     /// The agent was stopped or told to; what was done is in the report, if anything was begun.

@@ -23,23 +23,43 @@ pub enum OperatorRequest {
     /// Registers a node and makes a one-use token for it.
     AddNode(AddNode),
     /// Lets a waiting node in, whose key has this fingerprint.
-    AcceptNode { name: NodeName, fingerprint: String, roles: Vec<RoleName> },
+    AcceptNode {
+        name: NodeName,
+        fingerprint: String,
+        roles: Vec<RoleName>,
+    },
     RemoveNode(NodeName),
-    SetNode { name: NodeName, roles: Option<Vec<RoleName>>, labels: BTreeMap<String, Option<String>>, address: Option<String> },
+    SetNode {
+        name: NodeName,
+        roles: Option<Vec<RoleName>>,
+        labels: BTreeMap<String, Option<String>>,
+        address: Option<String>,
+    },
     AddToken(AddToken),
     Tokens,
     RevokeToken(String),
     StartPlan(Start),
     /// Plans, then waits for [`OperatorRequest::Approve`] unless `approved` is set.
-    StartApply { start: Start, approved: bool },
+    StartApply {
+        start: Start,
+        approved: bool,
+    },
     Approve(RunId),
     Cancel(RunId),
-    Runs { limit: u32 },
+    Runs {
+        limit: u32,
+    },
     Run(RunId),
     /// Events from this sequence number on, until the run is over.
-    Watch { run: RunId, from: u64 },
+    Watch {
+        run: RunId,
+        from: u64,
+    },
     /// What the agent would write: compiled and rendered, secrets masked.
-    Render { node: NodeName, path: String },
+    Render {
+        node: NodeName,
+        path: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -79,7 +99,11 @@ pub enum OperatorReply {
     Nodes(Vec<NodeInfo>),
     Node(Box<NodeDetail>),
     /// The only time that the token is shown.
-    Token { id: String, token: String, expires: Timestamp },
+    Token {
+        id: String,
+        token: String,
+        expires: Timestamp,
+    },
     Tokens(Vec<TokenInfo>),
     Run(RunId),
     Runs(Vec<RunSummary>),
@@ -87,7 +111,10 @@ pub enum OperatorReply {
     Event(Event),
     /// No more events: the run is over.
     EndOfEvents,
-    Rendered { text: String, sensitive: bool },
+    Rendered {
+        text: String,
+        sensitive: bool,
+    },
     /// The state tree does not compile for the nodes concerned.
     Invalid(Vec<Diagnostic>),
     Refused(Refusal),
@@ -148,7 +175,10 @@ pub enum Enrollment {
     Expected,
     /// Asked for a certificate, waits for `ctl nodes accept`.
     Waiting { fingerprint: String },
-    Enrolled { fingerprint: String, expires: Timestamp },
+    Enrolled {
+        fingerprint: String,
+        expires: Timestamp,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

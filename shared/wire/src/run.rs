@@ -101,9 +101,19 @@ pub struct Event {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Happening {
-    Phase { phase: RunPhase, reason: Option<String> },
-    Node { node: NodeName, state: NodeState, reason: Option<String> },
-    Progress { node: NodeName, progress: Progress },
+    Phase {
+        phase: RunPhase,
+        reason: Option<String>,
+    },
+    Node {
+        node: NodeName,
+        state: NodeState,
+        reason: Option<String>,
+    },
+    Progress {
+        node: NodeName,
+        progress: Progress,
+    },
     /// For people: "waiting for run 12 to release balancer/haproxy".
     Note(String),
 }

@@ -32,7 +32,7 @@ pub(super) async fn run<S: Server>(
     context: &Context<'_, S>,
 ) -> Result<Exit, CtlError> {
     let name = &args.name;
-    may_ask(args.yes, context, &format!("nodes remove {name}"))?;
+    may_ask(args.yes, context.output, &format!("nodes remove {name}"))?;
     let question = format!("Remove {name}, and revoke its certificate?");
     if !args.yes && !context.output.confirm(&question).await {
         context.output.say("nothing was changed");

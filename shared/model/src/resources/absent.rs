@@ -40,10 +40,11 @@ impl Declaration for Fields {
 }
 
 impl Absent {
-    fn remove(&self, what: &str) -> Vec<Change> {
+    fn remove(&self, what: Option<&FileKind>) -> Vec<Change> {
+        let what = what.map(|kind| format!(", {}", kind_in_words(kind))).unwrap_or_default();
         vec![Change {
             verb: "remove".to_owned(),
-            text: format!("remove {what} {}", self.path),
+            text: format!("remove {}{what}", self.path),
             diff: None,
             impact: Impact::None,
             effects: vec![Effect::Absent { path: self.path.clone() }],
@@ -65,15 +66,12 @@ impl Resource for Absent {
                     "it is a directory: `recursive: true` removes it with all that lies in it",
                 ))
             }
-            Some(state) => {
-                let what = kind_in_words(&state.kind);
-                Ok(self.remove(what.strip_prefix("a ").unwrap_or(&what)))
-            }
+            Some(state) => Ok(self.remove(Some(&state.kind))),
         }
     }
 
     fn intent(&self) -> Vec<Change> {
-        self.remove("what lies at")
+        self.remove(None)
     }
 
     fn apply(&self, _: &[Change], host: &mut dyn Host) -> HostResult<()> {

@@ -182,7 +182,7 @@ fn what_else_lies_at_a_path() {
     check_plan(&host, "file:/a", file.clone(), &["replace a symbolic link to /b by a file"]);
     check_plan(&host, "directory:/a", json!({}), &[&due("a directory", "a symbolic link to /b")]);
     check_plan(&host, "symlink:/a", json!({"target": "c"}), &["target /b → c"]);
-    check_plan(&host, "absent:/a", json!({}), &["remove symbolic link to /b /a"]);
+    check_plan(&host, "absent:/a", json!({}), &["remove /a, a symbolic link to /b"]);
     let kept = json!({"content": "x", "keep": true});
     check_plan(&host, "file:/a", kept.clone(), &[]);
     lay(&mut host, FileKind::File);
