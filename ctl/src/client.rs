@@ -21,6 +21,9 @@ use crate::settings::{self, Settings};
 /// How long each address of a server may take to answer.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// How long a reply may take; compiling a whole fleet is the longest that any has to wait for.
+const REPLY: Duration = Duration::from_secs(60);
+
 /// What verbs need of a server; tests have one that follows a script.
 pub trait Server {
     type Events: Events;
@@ -145,7 +148,7 @@ impl Client {
 
     async fn connection(&self) -> Result<Connection, CtlError> {
         let mut slot = self.connection.lock().await;
-        if let Some(connection) = slot.as_ref() {
+        if let Some(connection) = slot.as_ref().filter(|c| c.close_reason().is_none()) {
             return Ok(connection.clone());
         }
         let settings = settings::load(&self.files, self.server.as_deref())?;
@@ -180,7 +183,7 @@ impl Server for Client {
 
     async fn ask(&self, request: OperatorRequest) -> Result<OperatorReply, CtlError> {
         let connection = self.connection().await?;
-        match connection.request(&request).await {
+        match connection.request_within(&request, REPLY).await {
             Ok(reply) => good(reply),
             Err(error) => Err(self.lost(error).await.into()),
         }

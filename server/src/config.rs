@@ -40,7 +40,7 @@ fn default_states() -> PathBuf {
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("there is no configuration at {0}: run `brine-server init` first", .0.display())]
+    #[error("there is no configuration at {path}: run `brine-server init` first", path = .0.display())]
     Missing(PathBuf),
     #[error(transparent)]
     File(#[from] FileError),

@@ -1,10 +1,10 @@
 //! What every connection may use.
 
-use brine_transport::authority::Authority;
-use brine_transport::join::{InvalidToken, JoinToken};
-use brine_transport::join::new_secret;
-use brine_model::digest::Digest;
 use std::sync::Arc;
+
+use brine_model::digest::Digest;
+use brine_transport::authority::Authority;
+use brine_transport::join::{InvalidToken, JoinToken, new_secret};
 
 use crate::compile::Compiler;
 use crate::fleet::FleetHandle;
@@ -46,11 +46,11 @@ impl Context {
     /// The addresses of the configuration are not such that a node could dial them.
     pub fn mint(&self) -> Result<Minted, MintError> {
         let secret = new_secret().ok_or(MintError::Random)?;
-        let hash = Digest::of(secret.as_bytes());
+        let hash = Digest::of(secret.reveal().as_bytes());
         let token = JoinToken {
             servers: self.addresses.clone(),
             ca: self.authority.certificate_der().to_vec(),
-            secret: Some(secret.to_string()),
+            secret: Some(secret),
         };
         Ok(Minted { id: hash.short(), hash, text: token.to_text()?.to_string() })
     }

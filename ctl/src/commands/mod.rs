@@ -13,6 +13,8 @@ mod tests;
 pub mod tokens;
 pub mod version;
 
+use std::time::Duration;
+
 use crate::cli::{Cli, Global, Verb};
 use crate::client::{Client, Server};
 use crate::error::CtlError;
@@ -48,21 +50,37 @@ fn online(command: Verb, global: &Global, output: &Output) -> Result<Exit, CtlEr
         .enable_all()
         .build()
         .map_err(CtlError::Runtime)?;
+    let follows = follows(&command);
+    let context = Context {
+        server: &client,
+        output,
+    };
     let result = runtime.block_on(async {
-        let result = dispatch(
-            command,
-            &Context {
-                server: &client,
-                output,
-            },
-        )
-        .await;
+        let result = tokio::select! {
+            result = dispatch(command, &context) => result,
+            () = out_of_patience(output), if follows => Ok(Exit::Interrupted),
+        };
         client.close().await;
         result
     });
     // Not waited for: a question that nobody has answered yet.
     runtime.shutdown_background();
     result
+}
+
+/// Whether the verb watches for Ctrl-C itself, so that it no longer ends the program at once.
+const fn follows(command: &Verb) -> bool {
+    match command {
+        Verb::Plan(_) | Verb::Apply(_) => true,
+        Verb::Runs(args) => args.verb.follows(),
+        _ => false,
+    }
+}
+
+/// Ctrl-C while the server owes an answer: the verb gets a moment to say what goes on.
+async fn out_of_patience(output: &Output) {
+    output.interrupted().await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
 }
 
 /// # Errors

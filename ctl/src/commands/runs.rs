@@ -48,6 +48,14 @@ pub enum Verb {
     Cancel(RunArgs),
 }
 
+impl Verb {
+    /// Whether it may take as long as a run.
+    #[must_use]
+    pub const fn follows(&self) -> bool {
+        matches!(self, Self::Watch(_) | Self::Approve(_))
+    }
+}
+
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  ctl runs list --limit 100")]
 pub struct ListArgs {

@@ -130,7 +130,8 @@ async fn converse(connection: Connection, node: NodeName, hello: Stream, context
         }
     }
     drop(presence);
-    tracing::info!(%node, reason = %connection.closed().await, "agent left");
+    let reason = connection.closed().await;
+    tracing::info!(%node, %reason, "agent left");
     let address = connection.remote_address().ip().to_string();
     if let Err(error) = context.store.node_seen(node, address, None, clock::now()).await {
         tracing::error!(%error, "cannot note when an agent left");

@@ -59,7 +59,7 @@ async fn decide(request: CertificateRequest, context: &Context) -> Result<Enroll
         Err(error) => return Ok(refused(&format!("the certificate request is no good: {error}"))),
     };
     let id = &request.machine_id;
-    let hashed = (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric());
+    let hashed = (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     if !hashed || request.proposed_name.len() > WORDS || request.agent_version.len() > WORDS {
         return Ok(refused("the request makes no sense: is the agent up to date?"));
     }

@@ -3,5 +3,4 @@
 mod git;
 mod load;
 
-pub use git::Revision;
 pub use load::{LoadError, Loaded, load};

@@ -24,7 +24,6 @@ mod tests;
 pub use audit::AuditEntry;
 pub use blobs::{BlobError, CatalogBlobs};
 pub use enrolment::{NewNode, Pending};
-pub use facts::StoredFacts;
 pub use jobs::{JobKind, Recorded};
 pub use nodes::{NodeRecord, Registered};
 pub use operators::OperatorRecord;

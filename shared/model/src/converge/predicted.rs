@@ -213,7 +213,7 @@ impl<'a> Predicted<'a> {
         let new = || self.arriving.iter().filter(|package| package.new);
         let of_name = new().find(|package| package.id.name() == name);
         let of_formula = || new().rfind(|package| package.formula == self.formula);
-        let package = of_name.or_else(of_formula).or_else(|| new().last())?;
+        let package = of_name.or_else(of_formula).or_else(|| new().next_back())?;
         Some(HostError::NotYet(package.id.clone()))
     }
 

@@ -1,0 +1,46 @@
+//! What this machine is: static facts, one file per family, in a stable order.
+//!
+//! What cannot be found out stays empty: a fact is an answer, never a reason to fail.
+
+mod cpu;
+mod disks;
+mod kernel;
+mod memory;
+mod network;
+mod os;
+
+use std::path::Path;
+
+use brine_model::facts::Facts;
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
+
+/// Looks at everything; takes some milliseconds, and forks nothing.
+#[must_use]
+pub fn collect(root: &Path) -> Facts {
+    let what = RefreshKind::nothing()
+        .with_cpu(CpuRefreshKind::nothing())
+        .with_memory(MemoryRefreshKind::everything());
+    let system = System::new_with_specifics(what).ok();
+    Facts {
+        os: os::collect(root),
+        kernel: kernel::collect(),
+        cpu: cpu::collect(system.as_ref()),
+        memory: memory::collect(system.as_ref()),
+        network: network::collect(),
+        disks: disks::collect(root),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_something_and_stays_so() {
+        let facts = collect(Path::new("/"));
+        assert!(!facts.kernel.release.is_empty() && !facts.kernel.architecture.is_empty());
+        assert!(facts.cpu.count > 0 && facts.memory.total > 0);
+        assert!(!facts.network.hostname.is_empty());
+        assert_eq!(collect(Path::new("/")), facts);
+    }
+}

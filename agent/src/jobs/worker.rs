@@ -1,0 +1,238 @@
+//! The one task that owns the journal and runs the jobs.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+
+use brine_transport::connection::Connection;
+use brine_wire::job::{Job, JobId, JobResult, JobState, Progress};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::cancel::Cancel;
+use super::handle::{Command, WorkerHandle};
+use super::shrink::shrink;
+use super::task::{self, Task};
+use crate::state::journal::Journal;
+use crate::{clock, memory};
+
+/// Commands that wait while the worker writes its journal.
+const COMMANDS: usize = 32;
+
+/// More jobs than that are never under way for one node.
+const QUEUE: usize = 64;
+
+/// Where jobs happen, and where they find the server.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) root: PathBuf,
+    pub(crate) state: PathBuf,
+    /// The node's name, once it has one: a catalog for another is refused.
+    pub(crate) node: watch::Receiver<Option<brine_model::name::NodeName>>,
+    /// The connection, while there is one.
+    pub(crate) link: watch::Receiver<Option<Connection>>,
+}
+
+/// Starts the worker. When `stop` is cancelled it finishes the resource at hand, keeps the result
+/// and ends; the caller waits for the task.
+pub(crate) fn start(
+    journal: Journal,
+    place: Place,
+    stop: CancellationToken,
+) -> (WorkerHandle, JoinHandle<()>) {
+    let (commands, receiver) = mpsc::channel(COMMANDS);
+    let (results, results_seen) = watch::channel(0);
+    let (progress, progress_seen) = watch::channel(None);
+    let handle = WorkerHandle { commands, results: results_seen, progress: progress_seen };
+    let worker = Worker {
+        journal,
+        place,
+        queue: VecDeque::new(),
+        running: None,
+        tasks: JoinSet::new(),
+        results,
+        progress,
+    };
+    (handle, tokio::spawn(worker.run(receiver, stop)))
+}
+
+struct Worker {
+    journal: Journal,
+    place: Place,
+    queue: VecDeque<Job>,
+    running: Option<(JobId, Cancel)>,
+    /// Never more than one.
+    tasks: JoinSet<JobResult>,
+    results: watch::Sender<u64>,
+    progress: watch::Sender<Option<Progress>>,
+}
+
+impl Worker {
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>, stop: CancellationToken) {
+        let mut stopping = false;
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    self.stop();
+                }
+                Some(ended) = self.tasks.join_next() => self.ended(ended),
+                command = commands.recv() => match command {
+                    Some(command) => self.answer(command, stopping),
+                    // Nobody is left to ask: only the job at hand matters.
+                    None if self.running.is_none() => return,
+                    None => {
+                        if let Some(ended) = self.tasks.join_next().await {
+                            self.ended(ended);
+                        }
+                    }
+                },
+            }
+            if !stopping {
+                self.start_next();
+            } else if self.running.is_none() {
+                // What is still asked is answered by the link's own "stopping"; results are kept.
+                drain(&mut self, &mut commands);
+                if commands.is_closed() || commands.is_empty() {
+                    commands.close();
+                }
+            }
+            if stopping && self.running.is_none() && commands.is_closed() {
+                return;
+            }
+        }
+    }
+
+    fn answer(&mut self, command: Command, stopping: bool) {
+        match command {
+            Command::Submit(job, reply) => {
+                let state = self.submit(*job, stopping);
+                let _ = reply.send(state);
+            }
+            Command::State(id, reply) => {
+                let _ = reply.send(self.journal.state(id));
+            }
+            Command::Cancel(id, reply) => {
+                self.cancel(id);
+                let _ = reply.send(self.journal.state(id));
+            }
+            Command::Kept(reply) => {
+                let _ = reply.send(self.journal.kept());
+            }
+            Command::Open(reply) => {
+                let _ = reply.send(self.journal.open_jobs());
+            }
+            Command::Acknowledge(id) => {
+                if let Err(error) = self.journal.acknowledge(id, clock::now()) {
+                    tracing::error!(%error, "cannot note that a result was delivered");
+                }
+            }
+        }
+    }
+
+    /// A job that is known is never run again.
+    fn submit(&mut self, job: Job, stopping: bool) -> JobState {
+        if self.journal.knows(job.id) {
+            return match self.journal.state(job.id) {
+                JobState::Unknown => {
+                    JobState::Refused("this job was done, and its result acknowledged".to_owned())
+                }
+                state => state,
+            };
+        }
+        if stopping {
+            return JobState::Refused("the agent is stopping".to_owned());
+        }
+        if job.deadline < clock::now() {
+            return JobState::Refused(expired(&job));
+        }
+        if self.queue.len() >= QUEUE {
+            return JobState::Refused(format!("{QUEUE} jobs are waiting already"));
+        }
+        if let Err(error) = self.journal.accept(job.id, job.deadline) {
+            return JobState::Refused(format!("the job cannot be recorded: {error}"));
+        }
+        self.queue.push_back(job);
+        JobState::Accepted
+    }
+
+    fn start_next(&mut self) {
+        while self.running.is_none() {
+            let Some(job) = self.queue.pop_front() else { return };
+            if job.deadline < clock::now() {
+                self.finish(job.id, JobResult::Failed(expired(&job)));
+                continue;
+            }
+            if let Err(error) = self.journal.begin(job.id) {
+                let why = format!("the job cannot be recorded, so it was not begun: {error}");
+                self.finish(job.id, JobResult::Failed(why));
+                continue;
+            }
+            let (id, cancel) = (job.id, Cancel::default());
+            tracing::info!(run = %id.run, step = id.step, kind = task::kind(&job.task), "job begins");
+            let task = Task {
+                place: self.place.clone(),
+                cancel: cancel.clone(),
+                progress: self.progress.clone(),
+            };
+            self.tasks.spawn(task.run(job));
+            self.running = Some((id, cancel));
+        }
+    }
+
+    fn cancel(&mut self, id: JobId) {
+        if let Some(position) = self.queue.iter().position(|job| job.id == id) {
+            self.queue.remove(position);
+            self.finish(id, JobResult::Cancelled(None));
+        }
+        if let Some((_, cancel)) = self.running.as_ref().filter(|(running, _)| *running == id) {
+            cancel.set();
+        }
+    }
+
+    /// The resource at hand is finished; what was not begun is not.
+    fn stop(&mut self) {
+        for job in std::mem::take(&mut self.queue) {
+            self.finish(job.id, JobResult::Cancelled(None));
+        }
+        if let Some((id, cancel)) = &self.running {
+            tracing::info!(run = %id.run, "stopping after the resource at hand");
+            cancel.set();
+        }
+    }
+
+    fn ended(&mut self, ended: Result<JobResult, JoinError>) {
+        let Some((id, _)) = self.running.take() else { return };
+        let result = ended.unwrap_or_else(|error| {
+            tracing::error!(%error, "a job died");
+            JobResult::Failed("the agent failed on this job, which is a bug".to_owned())
+        });
+        tracing::info!(run = %id.run, step = id.step, "job ends");
+        self.progress.send_replace(None);
+        self.finish(id, shrink(result));
+        memory::trim();
+    }
+
+    fn finish(&mut self, id: JobId, result: JobResult) {
+        if let Err(error) = self.journal.finish(id, result) {
+            tracing::error!(%error, "cannot keep a result on disk");
+        }
+        self.results.send_modify(|count| *count += 1);
+    }
+}
+
+/// Answers what was asked already.
+fn drain(worker: &mut Worker, commands: &mut mpsc::Receiver<Command>) {
+    while let Ok(command) = commands.try_recv() {
+        worker.answer(command, true);
+    }
+}
+
+fn expired(job: &Job) -> String {
+    let late = clock::now().since(job.deadline).as_secs();
+    format!(
+        "its deadline passed {late} s ago by this machine's clock: it waited too long, or the \
+         clocks differ"
+    )
+}

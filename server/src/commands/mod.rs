@@ -1,0 +1,96 @@
+//! The command line of `brine-server`.
+
+mod arguments;
+
+use std::io::Write;
+
+use anyhow::Context as _;
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, DataPaths, Limits, Settings};
+use crate::init::{self, InitOptions};
+pub use arguments::{Arguments, Command, OperatorCommand};
+
+/// Parses the command line and does what it says.
+///
+/// # Errors
+/// For people: what, where and why.
+pub fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.context("cannot start the runtime")?.block_on(execute(arguments))
+}
+
+async fn execute(arguments: Arguments) -> anyhow::Result<()> {
+    let data = DataPaths::new(arguments.data);
+    match arguments.command {
+        Command::Init { states, listen, addresses, ctl_config } => {
+            let config = arguments.config;
+            let options = InitOptions { config, ctl: ctl_config, states, listen, addresses };
+            let done = init::init(&data, &options).await?;
+            say(&initialized(&data, &options, &done))
+        }
+        Command::Run => {
+            log();
+            let settings = Settings::load(&arguments.config)?;
+            let config = Config { settings, data, limits: Limits::default() };
+            let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+            let shutdown = async move {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = tokio::signal::ctrl_c() => {}
+                }
+            };
+            Ok(crate::run(config, shutdown).await?)
+        }
+        Command::Operator(OperatorCommand::Add { name }) => {
+            let settings = Settings::load(&arguments.config)?;
+            let connection = init::add_operator(&data, &settings, name).await?;
+            say(&connection.to_json()?)
+        }
+        Command::Operator(OperatorCommand::Remove { name }) => {
+            Ok(init::remove_operator(&data, name).await?)
+        }
+        Command::Operator(OperatorCommand::List) => {
+            let known = init::operators(&data).await?;
+            let lines = known.iter().map(|(name, fingerprint)| format!("{name}\t{fingerprint}\n"));
+            say(&lines.collect::<String>())
+        }
+    }
+}
+
+fn initialized(data: &DataPaths, options: &InitOptions, done: &init::Initialized) -> String {
+    let made = |new: bool| if new { "made" } else { "kept" };
+    format!(
+        "authority and keys  {}  ({})\noperator {}      {}  ({})\nconfiguration       {}\n\
+         states              {}\njoin tokens name    {}\n\nNext: systemctl enable --now brine-server\n",
+        data.root().display(),
+        made(done.new_authority),
+        init::FIRST_OPERATOR,
+        options.ctl.display(),
+        made(done.new_operator),
+        options.config.display(),
+        done.settings.states.display(),
+        done.settings.addresses.join(", "),
+    )
+}
+
+/// Data goes to stdout, everything else to stderr.
+fn say(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write the output")
+}
+
+fn log() {
+    let filter = EnvFilter::try_from_env("BRINE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    // The journal has its own clock.
+    let journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if journal {
+        builder.with_ansi(false).without_time().init();
+    } else {
+        builder.init();
+    }
+}

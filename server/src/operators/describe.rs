@@ -1,0 +1,60 @@
+//! What an operator did, for the audit log.
+
+use brine_wire::operator::{OperatorReply, OperatorRequest};
+
+/// In one line; none for what only looks. The match has no wildcard on purpose: a new request must
+/// say which it is.
+pub(super) fn mutation(request: &OperatorRequest) -> Option<String> {
+    let joined = |names: &[brine_model::name::RoleName]| {
+        names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(",")
+    };
+    Some(match request {
+        OperatorRequest::Status
+        | OperatorRequest::Nodes
+        | OperatorRequest::Node(_)
+        | OperatorRequest::Tokens
+        | OperatorRequest::Runs { .. }
+        | OperatorRequest::Run(_)
+        | OperatorRequest::Watch { .. }
+        | OperatorRequest::Render { .. } => return None,
+        OperatorRequest::AddNode(node) => {
+            format!("add node {} with roles {}", node.name, joined(&node.roles))
+        }
+        OperatorRequest::AcceptNode { name, fingerprint, roles } => {
+            let roles = joined(roles);
+            format!("accept {} as node {name} with roles {roles}", cut(fingerprint))
+        }
+        OperatorRequest::RemoveNode(name) => format!("remove node {name}"),
+        OperatorRequest::SetNode { name, roles, labels, address } => {
+            let roles = roles.as_deref().map(joined);
+            let labels: Vec<&str> = labels.keys().map(String::as_str).collect();
+            cut(&format!("set node {name}: roles {roles:?}, labels {labels:?}, address {address:?}"))
+        }
+        OperatorRequest::AddToken(token) => {
+            let (names, roles) = (cut(&token.names), joined(&token.roles));
+            format!("add token for {} machines named {names} with roles {roles}", token.uses)
+        }
+        OperatorRequest::RevokeToken(id) => format!("revoke token {}", cut(id)),
+        OperatorRequest::StartPlan(start) => format!("plan {}", cut(&start.target)),
+        OperatorRequest::StartApply { start, approved } => {
+            let how = if *approved { " without asking" } else { "" };
+            format!("apply {}{how}", cut(&start.target))
+        }
+        OperatorRequest::Approve(run) => format!("approve run {run}"),
+        OperatorRequest::Cancel(run) => format!("cancel run {run}"),
+    })
+}
+
+pub(super) fn outcome(reply: &OperatorReply) -> String {
+    match reply {
+        OperatorReply::Refused(refusal) => format!("refused: {}", cut(&refusal.message)),
+        OperatorReply::Invalid(_) => "refused: the states do not compile".to_owned(),
+        OperatorReply::Run(run) => format!("run {run}"),
+        OperatorReply::Token { id, .. } => format!("token {id}"),
+        _ => "done".to_owned(),
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(300).flat_map(char::escape_debug).collect()
+}

@@ -1,0 +1,84 @@
+//! Changing the registry.
+
+use std::collections::BTreeMap;
+
+use brine_model::name::{NodeName, RoleName};
+use brine_wire::operator::{AddNode, OperatorReply};
+
+use super::refuse::Refused;
+use super::validate;
+use crate::clock;
+use crate::context::Context;
+use crate::store::{NewNode, TokenRecord};
+
+pub(super) async fn add(node: AddNode, context: &Context) -> Result<OperatorReply, Refused> {
+    validate::labels(&node.labels)?;
+    validate::address(node.address.as_deref())?;
+    validate::roles(&node.roles, context).await?;
+    let expires = validate::expiry(node.ttl)?;
+    let minted = context.mint()?;
+    let token = TokenRecord {
+        id: minted.id.clone(),
+        hash: minted.hash,
+        node: Some(node.name.clone()),
+        roles: Vec::new(),
+        labels: BTreeMap::new(),
+        names: node.name.to_string(),
+        uses_left: 1,
+        expires,
+    };
+    let AddNode { name, roles, labels, address, .. } = node;
+    let new = NewNode { name: name.clone(), roles, labels, address, token };
+    if !context.store.add_node(new).await? {
+        return Err(Refused::conflict(format!("{name} is a machine already"))
+            .help(format!("`ctl nodes remove {name}` first, if another machine is to take its place")));
+    }
+    Ok(OperatorReply::Token { id: minted.id, token: minted.text, expires })
+}
+
+pub(super) async fn accept(
+    name: NodeName,
+    fingerprint: String,
+    roles: Vec<RoleName>,
+    context: &Context,
+) -> Result<OperatorReply, Refused> {
+    validate::roles(&roles, context).await?;
+    match context.store.accept(name, fingerprint, roles).await? {
+        Ok(()) => Ok(OperatorReply::Done),
+        Err(why) => Err(Refused::conflict(why).help("see `ctl nodes` for who waits")),
+    }
+}
+
+/// Takes effect at once: its connection ends, its key is revoked, its secrets are forgotten.
+pub(super) async fn remove(name: NodeName, context: &Context) -> Result<OperatorReply, Refused> {
+    if !context.store.remove_node(name.clone(), clock::now()).await? {
+        return Err(no_node(&name));
+    }
+    context.fleet.revoke(name.clone());
+    context.runs.removed(&name);
+    let secrets = std::sync::Arc::clone(&context.secrets);
+    let forgotten = tokio::task::spawn_blocking(move || secrets.forget(&name)).await;
+    forgotten.map_err(crate::compile::CompileError::from)??;
+    Ok(OperatorReply::Done)
+}
+
+pub(super) async fn set(
+    name: NodeName,
+    roles: Option<Vec<RoleName>>,
+    labels: BTreeMap<String, Option<String>>,
+    address: Option<String>,
+    context: &Context,
+) -> Result<OperatorReply, Refused> {
+    labels.iter().try_for_each(|(key, value)| validate::label(key, value.as_deref()))?;
+    validate::address(address.as_deref())?;
+    validate::roles(roles.as_deref().unwrap_or_default(), context).await?;
+    if context.store.set_node(name.clone(), roles, labels, address).await? {
+        Ok(OperatorReply::Done)
+    } else {
+        Err(no_node(&name))
+    }
+}
+
+pub(super) fn no_node(name: &NodeName) -> Refused {
+    Refused::not_found(format!("there is no node `{name}`")).help("see `ctl nodes`")
+}
