@@ -1,4 +1,33 @@
 //! The agent: makes one node match its catalog.
+//!
+//! ```text
+//! run      the agent's life: starts the two below, and ends them in the right order
+//! link     enrols, connects, connects again; serves the server's requests, delivers results
+//! jobs     one at a time on a blocking thread; the journal makes them happen once
+//! host     the machine: the only code that changes one
+//! state    the agent's own files
+//! facts    what the machine is
+//! doctor   what keeps this agent from its server, checked one by one
+//! ```
+//!
+//! The link and the jobs know each other only by handles: a lost connection never touches a job.
+//! There is deliberately no configuration file: an agent gets a join token, the rest comes from
+//! the server.
 
+mod backoff;
+pub mod cli;
+mod clock;
+pub mod config;
+pub mod doctor;
+pub mod facts;
 pub mod host;
+mod jobs;
+mod link;
+mod memory;
+mod run;
 pub mod state;
+
+pub use run::run;
+
+/// Of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

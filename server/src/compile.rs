@@ -18,7 +18,7 @@ use crate::store::{CatalogBlobs, NodeRecord, Store, StoreError};
 
 /// Everything that a run pins: what was compiled, and out of what.
 #[derive(Debug)]
-pub struct Snapshot {
+pub(crate) struct Snapshot {
     pub states: Loaded,
     pub nodes: Vec<NodeRecord>,
     pub fleet: Fleet,
@@ -30,7 +30,7 @@ pub struct Snapshot {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum CompileError {
+pub(crate) enum CompileError {
     #[error(transparent)]
     Load(#[from] LoadError),
     #[error(transparent)]
@@ -47,7 +47,7 @@ type Key = (Digest, u64, u64, Digest);
 
 /// Compiles on demand.
 #[derive(Debug)]
-pub struct Compiler {
+pub(crate) struct Compiler {
     states: PathBuf,
     secrets: Arc<Secrets>,
     secrets_path: PathBuf,
@@ -57,8 +57,19 @@ pub struct Compiler {
 
 impl Compiler {
     #[must_use]
-    pub fn new(states: PathBuf, secrets: Arc<Secrets>, secrets_path: PathBuf, store: Store) -> Self {
-        Self { states, secrets, secrets_path, store, newest: Mutex::default() }
+    pub(crate) fn new(
+        states: PathBuf,
+        secrets: Arc<Secrets>,
+        secrets_path: PathBuf,
+        store: Store,
+    ) -> Self {
+        Self {
+            states,
+            secrets,
+            secrets_path,
+            store,
+            newest: Mutex::default(),
+        }
     }
 
     /// What everything is to be, as of now.
@@ -66,12 +77,17 @@ impl Compiler {
     /// # Errors
     /// The states, the secrets or the store cannot be read. Mistakes *in* the states are no error:
     /// they are the snapshot's findings.
-    pub async fn newest(&self) -> Result<Arc<Snapshot>, CompileError> {
+    pub(crate) async fn newest(&self) -> Result<Arc<Snapshot>, CompileError> {
         let path = self.states.clone();
         let states = tokio::task::spawn_blocking(move || states::load(&path)).await??;
         let (nodes, registry) = self.store.nodes().await?;
         let (facts, facts_version) = self.store.all_facts().await?;
-        let key = (states.digest, registry, facts_version, self.secrets_digest());
+        let key = (
+            states.digest,
+            registry,
+            facts_version,
+            self.secrets_digest(),
+        );
         if let Some(known) = self.cached(key) {
             return Ok(known);
         }
@@ -88,7 +104,10 @@ impl Compiler {
 
     fn cached(&self, key: Key) -> Option<Arc<Snapshot>> {
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        newest.as_ref().filter(|(known, _)| *known == key).map(|(_, snapshot)| Arc::clone(snapshot))
+        newest
+            .as_ref()
+            .filter(|(known, _)| *known == key)
+            .map(|(_, snapshot)| Arc::clone(snapshot))
     }
 
     fn secrets_digest(&self) -> Digest {
@@ -109,15 +128,26 @@ fn compile(
         labels: node.labels.clone(),
         facts: facts.remove(&node.name),
     };
-    let fleet = Fleet { nodes: nodes.iter().map(input).collect() };
+    let fleet = Fleet {
+        nodes: nodes.iter().map(input).collect(),
+    };
     let (compilation, texts) = secrets.with(|session| {
         let compilation = brine_lang::compile(&states.tree, &fleet, session);
         let mut texts = BTreeMap::new();
         for node in &fleet.nodes {
-            let Some(compiled) = compilation.catalogs.get(&node.name) else { continue };
-            let needed = compiled.catalog.secrets().into_iter().filter_map(|reference| {
-                Some(Secret { text: session.text(&reference.name, node)?, reference })
-            });
+            let Some(compiled) = compilation.catalogs.get(&node.name) else {
+                continue;
+            };
+            let needed = compiled
+                .catalog
+                .secrets()
+                .into_iter()
+                .filter_map(|reference| {
+                    Some(Secret {
+                        text: session.text(&reference.name, node)?,
+                        reference,
+                    })
+                });
             texts.insert(node.name.clone(), needed.collect());
         }
         (compilation, texts)
@@ -128,25 +158,33 @@ fn compile(
         Some((name.clone(), (Digest::of(&bytes), Arc::from(bytes))))
     });
     let catalogs = encoded.collect();
-    Ok(Snapshot { states, nodes, fleet, compilation, catalogs, secrets: texts })
+    Ok(Snapshot {
+        states,
+        nodes,
+        fleet,
+        compilation,
+        catalogs,
+        secrets: texts,
+    })
 }
 
 impl Snapshot {
     /// The digest of a node's newest catalog.
     #[must_use]
-    pub fn digest(&self, node: &NodeName) -> Option<Digest> {
+    pub(crate) fn digest(&self, node: &NodeName) -> Option<Digest> {
         self.catalogs.get(node).map(|(digest, _)| *digest)
     }
 
     #[must_use]
-    pub fn node(&self, name: &NodeName) -> Option<&NodeRecord> {
+    pub(crate) fn node(&self, name: &NodeName) -> Option<&NodeRecord> {
         self.nodes.iter().find(|node| node.name == *name)
     }
 
     /// What is wrong for any of these nodes; empty where all compile.
     #[must_use]
-    pub fn errors(&self, nodes: &[NodeName]) -> Vec<Diagnostic> {
-        let rejects = |finding: &&brine_lang::Finding| nodes.iter().any(|node| finding.rejects(node));
+    pub(crate) fn errors(&self, nodes: &[NodeName]) -> Vec<Diagnostic> {
+        let rejects =
+            |finding: &&brine_lang::Finding| nodes.iter().any(|node| finding.rejects(node));
         let found = self.compilation.findings.iter().filter(rejects);
         let mut errors: Vec<Diagnostic> = found.map(|finding| finding.diagnostic.clone()).collect();
         if errors.is_empty()
@@ -159,10 +197,13 @@ impl Snapshot {
 
     /// What else there is to say about these nodes.
     #[must_use]
-    pub fn warnings(&self, nodes: &[NodeName]) -> Vec<Diagnostic> {
+    pub(crate) fn warnings(&self, nodes: &[NodeName]) -> Vec<Diagnostic> {
         let concerns = |finding: &&brine_lang::Finding| {
             !finding.is_error()
-                && finding.nodes.as_ref().is_none_or(|set| nodes.iter().any(|node| set.contains(node)))
+                && finding
+                    .nodes
+                    .as_ref()
+                    .is_none_or(|set| nodes.iter().any(|node| set.contains(node)))
         };
         let found = self.compilation.findings.iter().filter(concerns);
         found.map(|finding| finding.diagnostic.clone()).collect()
@@ -170,7 +211,7 @@ impl Snapshot {
 
     /// Everything that these nodes may ask for.
     #[must_use]
-    pub fn blobs(&self, nodes: &[NodeName]) -> CatalogBlobs {
+    pub(crate) fn blobs(&self, nodes: &[NodeName]) -> CatalogBlobs {
         let mut blobs = CatalogBlobs::default();
         for node in nodes {
             let (Some((digest, bytes)), Some(compiled)) =

@@ -45,7 +45,10 @@ pub enum ConfigError {
     #[error(transparent)]
     File(#[from] FileError),
     #[error("{path} is not a valid configuration", path = path.display())]
-    Invalid { path: PathBuf, source: Box<serde_saphyr::Error> },
+    Invalid {
+        path: PathBuf,
+        source: Box<serde_saphyr::Error>,
+    },
 }
 
 impl Settings {
@@ -209,8 +212,14 @@ mod tests {
         let settings = check("listen: 127.0.0.1:1\naddresses: [a:1]\n").expect("valid");
         assert_eq!(settings.states, Path::new(DEFAULT_STATES));
         assert_eq!(settings.local_address().to_string(), "127.0.0.1:1");
-        assert!(matches!(check("lisen: x"), Err(ConfigError::Invalid { .. })));
-        assert!(matches!(check("listen: nowhere"), Err(ConfigError::Invalid { .. })));
+        assert!(matches!(
+            check("lisen: x"),
+            Err(ConfigError::Invalid { .. })
+        ));
+        assert!(matches!(
+            check("listen: nowhere"),
+            Err(ConfigError::Invalid { .. })
+        ));
         let missing = Settings::load(&folder.path().join("none"));
         assert!(matches!(missing, Err(ConfigError::Missing(_))));
     }

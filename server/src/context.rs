@@ -13,7 +13,7 @@ use crate::secrets::Secrets;
 use crate::store::Store;
 
 #[derive(Debug)]
-pub struct Context {
+pub(crate) struct Context {
     pub store: Store,
     pub fleet: FleetHandle,
     pub runs: Runs,
@@ -25,14 +25,14 @@ pub struct Context {
 }
 
 /// A join token that was just made: the text is shown once, the rest is kept.
-pub struct Minted {
+pub(crate) struct Minted {
     pub id: String,
     pub hash: Digest,
     pub text: String,
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum MintError {
+pub(crate) enum MintError {
     #[error("the system gives no random numbers")]
     Random,
     #[error(transparent)]
@@ -44,7 +44,7 @@ impl Context {
     ///
     /// # Errors
     /// The addresses of the configuration are not such that a node could dial them.
-    pub fn mint(&self) -> Result<Minted, MintError> {
+    pub(crate) fn mint(&self) -> Result<Minted, MintError> {
         let secret = new_secret().ok_or(MintError::Random)?;
         let hash = Digest::of(secret.reveal().as_bytes());
         let token = JoinToken {
@@ -52,6 +52,10 @@ impl Context {
             ca: self.authority.certificate_der().to_vec(),
             secret: Some(secret),
         };
-        Ok(Minted { id: hash.short(), hash, text: token.to_text()?.to_string() })
+        Ok(Minted {
+            id: hash.short(),
+            hash,
+            text: token.to_text()?.to_string(),
+        })
     }
 }

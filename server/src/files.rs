@@ -19,7 +19,11 @@ pub struct FileError {
 impl FileError {
     fn on(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self { operation, path, source }
+        move |source| Self {
+            operation,
+            path,
+            source,
+        }
     }
 }
 
@@ -27,11 +31,15 @@ impl FileError {
 ///
 /// # Errors
 /// The directory is missing or full, or may not be written to.
-pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
+pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
     let temporary = write_beside(path, bytes, mode)?;
     fs::rename(&temporary, path).map_err(|source| {
         let _ = fs::remove_file(&temporary);
-        FileError { operation: "replace", path: path.to_owned(), source }
+        FileError {
+            operation: "replace",
+            path: path.to_owned(),
+            source,
+        }
     })?;
     sync_directory(path)
 }
@@ -40,7 +48,7 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
 ///
 /// # Errors
 /// As [`replace`].
-pub fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, FileError> {
+pub(crate) fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, FileError> {
     let temporary = write_beside(path, bytes, mode)?;
     let linked = fs::hard_link(&temporary, path);
     let _ = fs::remove_file(&temporary);
@@ -55,7 +63,7 @@ pub fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, FileError> {
 ///
 /// # Errors
 /// It is there and cannot be read.
-pub fn read(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -67,18 +75,20 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
 ///
 /// # Errors
 /// It cannot be read or is not UTF-8.
-pub fn read_text(path: &Path) -> Result<Option<String>, FileError> {
-    let Some(bytes) = read(path)? else { return Ok(None) };
-    String::from_utf8(bytes)
-        .map(Some)
-        .map_err(|error| FileError::on("read", path)(io::Error::new(io::ErrorKind::InvalidData, error)))
+pub(crate) fn read_text(path: &Path) -> Result<Option<String>, FileError> {
+    let Some(bytes) = read(path)? else {
+        return Ok(None);
+    };
+    String::from_utf8(bytes).map(Some).map_err(|error| {
+        FileError::on("read", path)(io::Error::new(io::ErrorKind::InvalidData, error))
+    })
 }
 
 /// A directory that only its owner can enter, with its parents.
 ///
 /// # Errors
 /// It cannot be made or protected.
-pub fn private_directory(path: &Path) -> Result<(), FileError> {
+pub(crate) fn private_directory(path: &Path) -> Result<(), FileError> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -112,7 +122,9 @@ fn write_beside(path: &Path, bytes: &[u8], mode: u32) -> Result<PathBuf, FileErr
 }
 
 fn sync_directory(path: &Path) -> Result<(), FileError> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     let directory = parent.unwrap_or(Path::new("."));
     File::open(directory)
         .and_then(|file| file.sync_all())
@@ -130,10 +142,17 @@ mod tests {
         assert_eq!(read(&path).expect("readable"), None);
         assert!(create(&path, b"one", 0o600).expect("written"));
         assert!(!create(&path, b"two", 0o600).expect("left alone"));
-        assert_eq!(read(&path).expect("readable").as_deref(), Some(b"one".as_slice()));
+        assert_eq!(
+            read(&path).expect("readable").as_deref(),
+            Some(b"one".as_slice())
+        );
         replace(&path, b"three", 0o640).expect("written");
         let mode = fs::metadata(&path).expect("there").permissions().mode();
         assert_eq!(mode & 0o7777, 0o640);
-        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing left over");
+        assert_eq!(
+            fs::read_dir(folder.path()).expect("a folder").count(),
+            1,
+            "nothing left over"
+        );
     }
 }

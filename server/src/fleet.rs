@@ -17,8 +17,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 const ANSWER: Duration = Duration::from_secs(20);
 
 enum Message {
-    Joined { node: NodeName, connection: Connection, epoch: oneshot::Sender<u64> },
-    Left { node: NodeName, epoch: u64 },
+    Joined {
+        node: NodeName,
+        connection: Connection,
+        epoch: oneshot::Sender<u64>,
+    },
+    Left {
+        node: NodeName,
+        epoch: u64,
+    },
     Revoke(NodeName),
     Find(NodeName, oneshot::Sender<Option<Connection>>),
     All(oneshot::Sender<BTreeSet<NodeName>>),
@@ -26,7 +33,7 @@ enum Message {
 
 /// Cloneable; the task ends with the last handle.
 #[derive(Debug, Clone)]
-pub struct FleetHandle {
+pub(crate) struct FleetHandle {
     messages: mpsc::UnboundedSender<Message>,
     /// Rises whenever somebody comes or goes.
     changes: watch::Receiver<u64>,
@@ -35,7 +42,7 @@ pub struct FleetHandle {
 /// While this lives, its node counts as connected. Dropped on every way out of a session, a panic
 /// included.
 #[derive(Debug)]
-pub struct Presence {
+pub(crate) struct Presence {
     node: NodeName,
     epoch: u64,
     messages: mpsc::UnboundedSender<Message>,
@@ -43,7 +50,10 @@ pub struct Presence {
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        let _ = self.messages.send(Message::Left { node: self.node.clone(), epoch: self.epoch });
+        let _ = self.messages.send(Message::Left {
+            node: self.node.clone(),
+            epoch: self.epoch,
+        });
     }
 }
 
@@ -61,7 +71,7 @@ impl std::fmt::Debug for Message {
 
 /// Why an agent did not answer.
 #[derive(Debug, thiserror::Error)]
-pub enum Unreachable {
+pub(crate) enum Unreachable {
     #[error("it is not connected")]
     Disconnected,
     #[error("it did not answer")]
@@ -70,7 +80,7 @@ pub enum Unreachable {
 
 /// Starts the task.
 #[must_use]
-pub fn spawn() -> FleetHandle {
+pub(crate) fn spawn() -> FleetHandle {
     let (messages, inbox) = mpsc::unbounded_channel();
     let (changed, changes) = watch::channel(0);
     tokio::spawn(run(inbox, changed));
@@ -82,7 +92,11 @@ async fn run(mut inbox: mpsc::UnboundedReceiver<Message>, changed: watch::Sender
     let mut epochs = 0;
     while let Some(message) = inbox.recv().await {
         match message {
-            Message::Joined { node, connection, epoch } => {
+            Message::Joined {
+                node,
+                connection,
+                epoch,
+            } => {
                 epochs += 1;
                 if let Some((_, old)) = links.insert(node, (epochs, connection)) {
                     old.close(Code::REPLACED, "a newer connection of this node takes over");
@@ -90,7 +104,10 @@ async fn run(mut inbox: mpsc::UnboundedReceiver<Message>, changed: watch::Sender
                 let _ = epoch.send(epochs);
             }
             Message::Left { node, epoch } => {
-                if links.get(&node).is_some_and(|(present, _)| *present == epoch) {
+                if links
+                    .get(&node)
+                    .is_some_and(|(present, _)| *present == epoch)
+                {
                     links.remove(&node);
                 }
             }
@@ -114,32 +131,42 @@ async fn run(mut inbox: mpsc::UnboundedReceiver<Message>, changed: watch::Sender
 
 impl FleetHandle {
     /// Counts a node as connected from now on. An earlier connection of it is closed.
-    pub async fn join(&self, node: NodeName, connection: Connection) -> Option<Presence> {
+    pub(crate) async fn join(&self, node: NodeName, connection: Connection) -> Option<Presence> {
         let (epoch, told) = oneshot::channel();
-        let joined = Message::Joined { node: node.clone(), connection, epoch };
+        let joined = Message::Joined {
+            node: node.clone(),
+            connection,
+            epoch,
+        };
         self.messages.send(joined).ok()?;
-        Some(Presence { node, epoch: told.await.ok()?, messages: self.messages.clone() })
+        Some(Presence {
+            node,
+            epoch: told.await.ok()?,
+            messages: self.messages.clone(),
+        })
     }
 
     /// Ends a node's connection at once.
-    pub fn revoke(&self, node: NodeName) {
+    pub(crate) fn revoke(&self, node: NodeName) {
         let _ = self.messages.send(Message::Revoke(node));
     }
 
-    pub async fn find(&self, node: &NodeName) -> Option<Connection> {
+    pub(crate) async fn find(&self, node: &NodeName) -> Option<Connection> {
         let (answer, answered) = oneshot::channel();
-        self.messages.send(Message::Find(node.clone(), answer)).ok()?;
+        self.messages
+            .send(Message::Find(node.clone(), answer))
+            .ok()?;
         answered.await.ok()?
     }
 
-    pub async fn connected(&self) -> BTreeSet<NodeName> {
+    pub(crate) async fn connected(&self) -> BTreeSet<NodeName> {
         let (answer, answered) = oneshot::channel();
         let _ = self.messages.send(Message::All(answer));
         answered.await.unwrap_or_default()
     }
 
     /// The node's connection, as soon as it has one.
-    pub async fn wait_for(&self, node: &NodeName) -> Connection {
+    pub(crate) async fn wait_for(&self, node: &NodeName) -> Connection {
         let mut changes = self.changes.clone();
         loop {
             changes.borrow_and_update();
@@ -154,7 +181,7 @@ impl FleetHandle {
     }
 
     /// As [`Self::wait_for`], but no longer than `limit`.
-    pub async fn wait_at_most(&self, node: &NodeName, limit: Duration) -> Option<Connection> {
+    pub(crate) async fn wait_at_most(&self, node: &NodeName, limit: Duration) -> Option<Connection> {
         tokio::time::timeout(limit, self.wait_for(node)).await.ok()
     }
 
@@ -162,7 +189,11 @@ impl FleetHandle {
     ///
     /// # Errors
     /// It is not, or does not answer.
-    pub async fn ask(&self, node: &NodeName, request: &ServerRequest) -> Result<ServerReply, Unreachable> {
+    pub(crate) async fn ask(
+        &self,
+        node: &NodeName,
+        request: &ServerRequest,
+    ) -> Result<ServerReply, Unreachable> {
         let connection = self.find(node).await.ok_or(Unreachable::Disconnected)?;
         Ok(ask(&connection, request).await?)
     }
@@ -172,6 +203,9 @@ impl FleetHandle {
 ///
 /// # Errors
 /// The connection is over, or the agent does not answer.
-pub async fn ask(connection: &Connection, request: &ServerRequest) -> Result<ServerReply, RequestError> {
+pub(crate) async fn ask(
+    connection: &Connection,
+    request: &ServerRequest,
+) -> Result<ServerReply, RequestError> {
     connection.request_within(request, ANSWER).await
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{ConfigError, DEFAULT_STATES, DataPaths, Settings};
 use crate::files::{self, FileError};
 use crate::serve::{ServeError, identity};
-use crate::store::{OperatorRecord, Store, StoreError};
+use crate::store::{AuditEntry, OperatorRecord, Store, StoreError};
 use crate::{clock, random};
 
 /// The operator that `init` makes.
@@ -105,7 +105,11 @@ pub async fn init(data: &DataPaths, options: &InitOptions) -> Result<Initialized
     let settings = settings(options)?;
     make_directory(&settings.states)?;
     let new_operator = first_operator(&store, &authority, &settings, &options.ctl).await?;
-    Ok(Initialized { settings, new_authority, new_operator })
+    Ok(Initialized {
+        settings,
+        new_authority,
+        new_operator,
+    })
 }
 
 /// Makes another operator; his connection settings hold his key and are nowhere else.
@@ -137,7 +141,11 @@ pub async fn add_operator(
 /// There is none of that name.
 pub async fn remove_operator(data: &DataPaths, name: OperatorName) -> Result<(), InitError> {
     let store = Store::open(&data.database(), &data.blobs())?;
-    if store.remove_operator(name.clone()).await? { Ok(()) } else { Err(InitError::NoOperator(name)) }
+    if store.remove_operator(name.clone()).await? {
+        Ok(())
+    } else {
+        Err(InitError::NoOperator(name))
+    }
 }
 
 /// Names and fingerprints.
@@ -147,7 +155,35 @@ pub async fn remove_operator(data: &DataPaths, name: OperatorName) -> Result<(),
 pub async fn operators(data: &DataPaths) -> Result<Vec<(OperatorName, String)>, InitError> {
     let store = Store::open(&data.database(), &data.blobs())?;
     let known = store.operators().await?;
-    Ok(known.into_iter().map(|operator| (operator.name, operator.fingerprint)).collect())
+    Ok(known
+        .into_iter()
+        .map(|operator| (operator.name, operator.fingerprint))
+        .collect())
+}
+
+/// The audit log, one tab-separated line each, newest first.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn audit(data: &DataPaths, limit: u32) -> Result<String, InitError> {
+    let store = Store::open(&data.database(), &data.blobs())?;
+    let line = |entry: AuditEntry| {
+        let AuditEntry {
+            at,
+            operator,
+            peer,
+            what,
+            outcome,
+        } = entry;
+        let time = jiff::Timestamp::from_nanosecond(at.0.into()).unwrap_or_default();
+        format!("{time:.0}\t{operator}\t{peer}\t{what}\t{outcome}\n")
+    };
+    Ok(store
+        .audit_log(limit)
+        .await?
+        .into_iter()
+        .map(line)
+        .collect())
 }
 
 impl Connection {
@@ -170,7 +206,11 @@ fn authority(data: &DataPaths) -> Result<(Authority, bool), InitError> {
     }
     let authority = Authority::create(clock::now())?;
     files::replace(&data.ca_key(), authority.key_pem().as_bytes(), 0o600)?;
-    files::create(&data.ca_certificate(), authority.certificate_pem().as_bytes(), 0o644)?;
+    files::create(
+        &data.ca_certificate(),
+        authority.certificate_pem().as_bytes(),
+        0o644,
+    )?;
     Ok((authority, true))
 }
 
@@ -182,7 +222,11 @@ fn server_certificate(data: &DataPaths, authority: &Authority) -> Result<(), Ini
     let subject = Subject::Server;
     let issued = authority.issue(&subject, &key.public(), clock::now(), subject.validity())?;
     files::replace(&data.key(), key.to_pem().as_bytes(), 0o600)?;
-    files::replace(&data.certificate(), certificate_to_pem(&issued.der).as_bytes(), 0o644)?;
+    files::replace(
+        &data.certificate(),
+        certificate_to_pem(&issued.der).as_bytes(),
+        0o644,
+    )?;
     Ok(())
 }
 
@@ -200,8 +244,10 @@ fn settings(options: &InitOptions) -> Result<Settings, InitError> {
     });
     settings.listen = options.listen.or(settings.listen);
     if let Some(states) = &options.states {
-        settings.states = std::path::absolute(states)
-            .map_err(|source| InitError::Directory { path: states.clone(), source })?;
+        settings.states = std::path::absolute(states).map_err(|source| InitError::Directory {
+            path: states.clone(),
+            source,
+        })?;
     }
     if !options.addresses.is_empty() {
         settings.addresses.clone_from(&options.addresses);
@@ -263,10 +309,18 @@ async fn first_operator(
 
 /// The settings at `path`, if they are still good for something.
 async fn known_operator(store: &Store, path: &Path) -> Result<Option<Connection>, InitError> {
-    let Some(text) = files::read_text(path)? else { return Ok(None) };
-    let Ok(connection) = serde_json::from_str::<Connection>(&text) else { return Ok(None) };
-    let peer = certificate_from_pem(&connection.certificate).ok().and_then(|c| Peer::of(&c).ok());
-    let Some((peer, name)) = peer.zip(connection.operator.parse().ok()) else { return Ok(None) };
+    let Some(text) = files::read_text(path)? else {
+        return Ok(None);
+    };
+    let Ok(connection) = serde_json::from_str::<Connection>(&text) else {
+        return Ok(None);
+    };
+    let peer = certificate_from_pem(&connection.certificate)
+        .ok()
+        .and_then(|c| Peer::of(&c).ok());
+    let Some((peer, name)) = peer.zip(connection.operator.parse().ok()) else {
+        return Ok(None);
+    };
     let soon = clock::now().plus(Duration::from_secs(30 * 24 * 60 * 60));
     let lasts = peer.expires.is_some_and(|expires| expires > soon);
     let registered = match peer.fingerprint {
@@ -292,14 +346,19 @@ fn operator(
         key: key.to_pem().to_string(),
         operator: name.to_string(),
     };
-    let record =
-        OperatorRecord { name: name.clone(), fingerprint: issued.fingerprint, created: now };
+    let record = OperatorRecord {
+        name: name.clone(),
+        fingerprint: issued.fingerprint,
+        created: now,
+    };
     Ok((connection, record))
 }
 
 fn make_directory(path: &Path) -> Result<(), InitError> {
-    fs::create_dir_all(path)
-        .map_err(|source| InitError::Directory { path: path.to_owned(), source })
+    fs::create_dir_all(path).map_err(|source| InitError::Directory {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 #[cfg(test)]
@@ -323,26 +382,53 @@ mod tests {
         let first = init(&data, &options).await.expect("made");
         assert!(first.new_authority && first.new_operator);
         let read = || {
-            let paths = [data.ca_certificate(), data.ca_key(), data.key(), options.ctl.clone()];
+            let paths = [
+                data.ca_certificate(),
+                data.ca_key(),
+                data.key(),
+                options.ctl.clone(),
+            ];
             paths.map(|path| fs::read(path).expect("there"))
         };
         let before = read();
-        let again = init(&data, &InitOptions { addresses: vec![], ..options.clone() }).await;
+        let again = init(
+            &data,
+            &InitOptions {
+                addresses: vec![],
+                ..options.clone()
+            },
+        )
+        .await;
         let again = again.expect("made");
         assert!(!again.new_authority && !again.new_operator);
         assert_eq!(again.settings, first.settings);
         assert_eq!(read(), before);
-        for private in [data.ca_key(), data.key(), data.secrets(), options.ctl.clone()] {
+        for private in [
+            data.ca_key(),
+            data.key(),
+            data.secrets(),
+            options.ctl.clone(),
+        ] {
             let mode = fs::metadata(&private).expect("there").permissions().mode() & 0o777;
             assert_eq!(mode, 0o600, "{}", private.display());
         }
-        let mode = fs::metadata(data.root()).expect("there").permissions().mode() & 0o777;
+        let mode = fs::metadata(data.root())
+            .expect("there")
+            .permissions()
+            .mode()
+            & 0o777;
         assert_eq!(mode, 0o700);
         // An authority that lost its key is never replaced behind people's backs.
         fs::remove_file(data.ca_key()).expect("removed");
-        assert!(matches!(init(&data, &options).await, Err(InitError::KeyLost(_))));
+        assert!(matches!(
+            init(&data, &options).await,
+            Err(InitError::KeyLost(_))
+        ));
         options.addresses = vec!["no-port".into()];
-        assert!(matches!(init(&data, &options).await, Err(InitError::Address(_))));
+        assert!(matches!(
+            init(&data, &options).await,
+            Err(InitError::Address(_))
+        ));
     }
 
     #[tokio::test]
@@ -358,12 +444,17 @@ mod tests {
         };
         let settings = init(&data, &options).await.expect("made").settings;
         let name: OperatorName = "anna".parse().expect("a name");
-        let connection = add_operator(&data, &settings, name.clone()).await.expect("added");
+        let connection = add_operator(&data, &settings, name.clone())
+            .await
+            .expect("added");
         assert_eq!(connection.operator, "anna");
         let twice = add_operator(&data, &settings, name.clone()).await;
         assert!(matches!(twice, Err(InitError::OperatorExists(_))));
         assert_eq!(operators(&data).await.expect("read").len(), 2);
         remove_operator(&data, name.clone()).await.expect("removed");
-        assert!(matches!(remove_operator(&data, name).await, Err(InitError::NoOperator(_))));
+        assert!(matches!(
+            remove_operator(&data, name).await,
+            Err(InitError::NoOperator(_))
+        ));
     }
 }

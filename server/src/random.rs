@@ -6,12 +6,15 @@ const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 
 /// `length` letters and digits, each equally likely.
 #[must_use]
-pub fn text(length: usize) -> String {
+pub(crate) fn text(length: usize) -> String {
     let mut text = String::with_capacity(length);
     while text.len() < length {
         // 248 is the greatest multiple of 62 in a byte: above it, some would be likelier.
         let fair = bytes::<64>().into_iter().filter(|byte| *byte < 248);
-        text.extend(fair.map(|b| char::from(ALPHABET[usize::from(b) % 62])).take(length - text.len()));
+        text.extend(
+            fair.map(|b| char::from(ALPHABET[usize::from(b) % 62]))
+                .take(length - text.len()),
+        );
     }
     text
 }
@@ -21,7 +24,7 @@ pub fn text(length: usize) -> String {
 /// # Panics
 /// The system has no randomness to give: going on would make guessable keys.
 #[must_use]
-pub fn bytes<const N: usize>() -> [u8; N] {
+pub(crate) fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     #[expect(clippy::expect_used, reason = "see above")]
     rand::fill(&mut bytes).expect("the system gives random bytes");

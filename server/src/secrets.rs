@@ -39,7 +39,11 @@ struct Layers {
 impl Layers {
     /// The most specific text: the node's, then that of its last role, then everybody's.
     fn get(&self, formula: &str, parameter: &str, node: &NodeInput) -> Option<&SecretText> {
-        let roles = node.roles.iter().rev().filter_map(|role| self.roles.get(role.as_str()));
+        let roles = node
+            .roles
+            .iter()
+            .rev()
+            .filter_map(|role| self.roles.get(role.as_str()));
         self.nodes
             .get(node.name.as_str())
             .into_iter()
@@ -50,7 +54,7 @@ impl Layers {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum SecretsError {
+pub(crate) enum SecretsError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The parser's message would show a line of the file, so only the place is told.
@@ -64,7 +68,7 @@ pub enum SecretsError {
 
 /// The secrets file and the key for versions.
 #[derive(Debug)]
-pub struct Secrets {
+pub(crate) struct Secrets {
     path: PathBuf,
     key: [u8; 32],
     /// Held from reading the file until what was made up is written: two compilations must not
@@ -74,8 +78,12 @@ pub struct Secrets {
 
 impl Secrets {
     #[must_use]
-    pub const fn new(path: PathBuf, key: [u8; 32]) -> Self {
-        Self { path, key, turn: Mutex::new(()) }
+    pub(crate) const fn new(path: PathBuf, key: [u8; 32]) -> Self {
+        Self {
+            path,
+            key,
+            turn: Mutex::new(()),
+        }
     }
 
     /// Lets `body` look secrets up; what it made up is on disk before anything of it is returned.
@@ -83,11 +91,14 @@ impl Secrets {
     ///
     /// # Errors
     /// The file cannot be read or written, is not valid, or is exposed.
-    pub fn with<T>(&self, body: impl FnOnce(&Session<'_>) -> T) -> Result<T, SecretsError> {
+    pub(crate) fn with<T>(&self, body: impl FnOnce(&Session<'_>) -> T) -> Result<T, SecretsError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let layers = read(&self.path)?;
-        let session =
-            Session { layers: RefCell::new(layers), changed: Cell::new(false), key: &self.key };
+        let session = Session {
+            layers: RefCell::new(layers),
+            changed: Cell::new(false),
+            key: &self.key,
+        };
         let value = body(&session);
         if session.changed.get() {
             write(&self.path, &session.layers.into_inner())?;
@@ -99,7 +110,7 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`Self::with`].
-    pub fn forget(&self, node: &NodeName) -> Result<(), SecretsError> {
+    pub(crate) fn forget(&self, node: &NodeName) -> Result<(), SecretsError> {
         self.with(|session| {
             let removed = session.layers.borrow_mut().nodes.remove(node.as_str());
             session.changed.set(removed.is_some());
@@ -108,7 +119,7 @@ impl Secrets {
 }
 
 /// The secrets during one compilation.
-pub struct Session<'a> {
+pub(crate) struct Session<'a> {
     layers: RefCell<Layers>,
     changed: Cell<bool>,
     key: &'a [u8; 32],
@@ -117,7 +128,7 @@ pub struct Session<'a> {
 impl Session<'_> {
     /// The text behind `formula.parameter` on a node; made up if there is none.
     #[must_use]
-    pub fn text(&self, name: &str, node: &NodeInput) -> Option<SecretText> {
+    pub(crate) fn text(&self, name: &str, node: &NodeInput) -> Option<SecretText> {
         let (formula, parameter) = name.split_once('.')?;
         if let Some(text) = self.layers.borrow().get(formula, parameter, node) {
             return Some(text.clone());
@@ -136,22 +147,32 @@ impl SecretStore for Session<'_> {
     fn get(&self, name: &str, node: &NodeInput) -> Option<SecretRef> {
         let text = self.text(name, node)?;
         let version = Digest::keyed(self.key, text.reveal().as_bytes());
-        Some(SecretRef { name: name.to_owned(), version })
+        Some(SecretRef {
+            name: name.to_owned(),
+            version,
+        })
     }
 }
 
 fn read(path: &Path) -> Result<Layers, SecretsError> {
-    let Some(text) = files::read_text(path)? else { return Ok(Layers::default()) };
+    let Some(text) = files::read_text(path)? else {
+        return Ok(Layers::default());
+    };
     let exposed = std::fs::metadata(path).is_ok_and(|m| m.permissions().mode() & 0o077 != 0);
     if exposed {
         return Err(SecretsError::Exposed(path.to_owned()));
     }
-    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+    if text
+        .lines()
+        .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
+    {
         return Ok(Layers::default());
     }
     serde_saphyr::from_str(&text).map_err(|error| SecretsError::Invalid {
         path: path.to_owned(),
-        place: error.location().map_or_else(String::new, |at| format!(", line {}", at.line())),
+        place: error
+            .location()
+            .map_or_else(String::new, |at| format!(", line {}", at.line())),
     })
 }
 
@@ -168,14 +189,19 @@ mod tests {
         NodeInput {
             name: name.parse().expect("a name"),
             address: None,
-            roles: roles.iter().map(|role| role.parse().expect("a name")).collect(),
+            roles: roles
+                .iter()
+                .map(|role| role.parse().expect("a name"))
+                .collect(),
             labels: BTreeMap::new(),
             facts: None,
         }
     }
 
     fn check(secrets: &Secrets, name: &str, node: &NodeInput) -> String {
-        let text = secrets.with(|session| session.text(name, node)).expect("readable");
+        let text = secrets
+            .with(|session| session.text(name, node))
+            .expect("readable");
         text.expect("a text").reveal().to_owned()
     }
 
@@ -186,11 +212,25 @@ mod tests {
         let text = "common:\n  db: { password: everybody }\nroles:\n  db:\n    db: { password: \"0123\" }\nnodes:\n  db02:\n    db: { password: mine }\n";
         files::replace(&path, text.as_bytes(), 0o600).expect("written");
         let secrets = Secrets::new(path.clone(), [7; 32]);
-        assert_eq!(check(&secrets, "db.password", &node("web01", &["web"])), "everybody");
-        assert_eq!(check(&secrets, "db.password", &node("db01", &["db"])), "0123");
-        assert_eq!(check(&secrets, "db.password", &node("db02", &["db"])), "mine");
-        secrets.forget(&"db02".parse().expect("a name")).expect("written");
-        assert_eq!(check(&secrets, "db.password", &node("db02", &["db"])), "0123");
+        assert_eq!(
+            check(&secrets, "db.password", &node("web01", &["web"])),
+            "everybody"
+        );
+        assert_eq!(
+            check(&secrets, "db.password", &node("db01", &["db"])),
+            "0123"
+        );
+        assert_eq!(
+            check(&secrets, "db.password", &node("db02", &["db"])),
+            "mine"
+        );
+        secrets
+            .forget(&"db02".parse().expect("a name"))
+            .expect("written");
+        assert_eq!(
+            check(&secrets, "db.password", &node("db02", &["db"])),
+            "0123"
+        );
     }
 
     #[test]
@@ -201,8 +241,14 @@ mod tests {
         let made = check(&secrets, "db.password", &node("db01", &["db"]));
         assert_eq!(made.len(), LENGTH);
         assert_eq!(check(&secrets, "db.password", &node("db02", &["db"])), made);
-        assert_ne!(check(&secrets, "db.replication", &node("db02", &["db"])), made);
-        let mode = std::fs::metadata(&path).expect("there").permissions().mode();
+        assert_ne!(
+            check(&secrets, "db.replication", &node("db02", &["db"])),
+            made
+        );
+        let mode = std::fs::metadata(&path)
+            .expect("there")
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
         // A version tells when the text changes, and nothing about it.
         let version = |key| {
@@ -219,11 +265,15 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("secrets.yaml");
         files::replace(&path, b"common:\n  hunter2\n", 0o600).expect("written");
-        let error = Secrets::new(path.clone(), [7; 32]).with(|_| ()).expect_err("not valid");
+        let error = Secrets::new(path.clone(), [7; 32])
+            .with(|_| ())
+            .expect_err("not valid");
         let shown = format!("{error} {error:?}");
         assert!(!shown.contains("hunter2"), "{shown}");
         files::replace(&path, b"", 0o644).expect("written");
-        let error = Secrets::new(path, [7; 32]).with(|_| ()).expect_err("exposed");
+        let error = Secrets::new(path, [7; 32])
+            .with(|_| ())
+            .expect_err("exposed");
         assert!(matches!(error, SecretsError::Exposed(_)));
     }
 }

@@ -34,13 +34,19 @@ pub enum ServeError {
     #[error(transparent)]
     File(#[from] FileError),
     #[error("cannot lock {path}", path = path.display())]
-    Lock { path: PathBuf, source: std::io::Error },
+    Lock {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("another server runs on {path}", path = .0.display())]
     Running(PathBuf),
     #[error("the certificate authority is unusable")]
     Authority(#[from] AuthorityError),
     #[error("{what} is unusable")]
-    Identity { what: &'static str, source: IdentityError },
+    Identity {
+        what: &'static str,
+        source: IdentityError,
+    },
     #[error("the key for digests is damaged: expected 64 hexadecimal digits")]
     DigestKey,
     #[error(transparent)]
@@ -68,7 +74,11 @@ impl Server {
     /// # Errors
     /// `brine-server init` was not run, another server runs, or the port is taken.
     pub async fn start(config: Config) -> Result<Self, ServeError> {
-        let Config { settings, data, limits } = config;
+        let Config {
+            settings,
+            data,
+            limits,
+        } = config;
         let lock = lock(&data)?;
         let (authority, identity) = identity(&data)?;
         let store = Store::open(&data.database(), &data.blobs())?;
@@ -88,9 +98,23 @@ impl Server {
         );
         let listener = bind(&settings.listen_candidates(), &identity)?;
         let addresses = settings.addresses;
-        let context = Context { store, fleet, runs, compiler, secrets, authority, addresses };
+        let context = Context {
+            store,
+            fleet,
+            runs,
+            compiler,
+            secrets,
+            authority,
+            addresses,
+        };
         let context = Arc::new(context);
-        Ok(Self { listener, context, stopping, limit: limits.shutdown, _lock: lock })
+        Ok(Self {
+            listener,
+            context,
+            stopping,
+            limit: limits.shutdown,
+            _lock: lock,
+        })
     }
 
     /// Where it listens.
@@ -187,8 +211,15 @@ fn lock(data: &DataPaths) -> Result<File, ServeError> {
     if !data.root().exists() {
         return Err(ServeError::NotInitialized(data.root().to_owned()));
     }
-    let failed = |source| ServeError::Lock { path: path.clone(), source };
-    let options = File::options().create(true).truncate(false).write(true).open(&path);
+    let failed = |source| ServeError::Lock {
+        path: path.clone(),
+        source,
+    };
+    let options = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path);
     let file = options.map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -199,9 +230,7 @@ fn lock(data: &DataPaths) -> Result<File, ServeError> {
 
 /// The authority and the server's own identity, as `init` left them.
 pub(crate) fn identity(data: &DataPaths) -> Result<(Authority, ServerIdentity), ServeError> {
-    let text = |path: PathBuf| {
-        files::read_text(&path)?.ok_or(ServeError::NotInitialized(path))
-    };
+    let text = |path: PathBuf| files::read_text(&path)?.ok_or(ServeError::NotInitialized(path));
     let authority = Authority::load(&text(data.ca_certificate())?, &text(data.ca_key())?)?;
     let what = "the server's certificate";
     let certificate = certificate_from_pem(&text(data.certificate())?)
@@ -210,7 +239,14 @@ pub(crate) fn identity(data: &DataPaths) -> Result<(Authority, ServerIdentity), 
     let key = Key::from_pem(&text(data.key())?)
         .map_err(|source| ServeError::Identity { what, source })?;
     let ca = authority.certificate_der().to_vec();
-    Ok((authority, ServerIdentity { ca, certificate, key }))
+    Ok((
+        authority,
+        ServerIdentity {
+            ca,
+            certificate,
+            key,
+        },
+    ))
 }
 
 fn digest_key(data: &DataPaths) -> Result<[u8; 32], ServeError> {

@@ -12,6 +12,8 @@ mod os;
 use std::path::Path;
 
 use brine_model::facts::Facts;
+pub(crate) use self::network::hostname;
+
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 /// Looks at everything; takes some milliseconds, and forks nothing.

@@ -2,6 +2,7 @@
 
 use brine_wire::job::{Job, JobId, JobResult, JobState, Progress};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 /// What the worker is asked.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub struct WorkerHandle {
     pub(super) results: watch::Receiver<u64>,
     /// What the running job is doing; none between jobs.
     pub(super) progress: watch::Receiver<Option<Progress>>,
+    pub(super) drained: CancellationToken,
 }
 
 impl WorkerHandle {
@@ -63,6 +65,11 @@ impl WorkerHandle {
     #[must_use]
     pub fn progress(&self) -> watch::Receiver<Option<Progress>> {
         self.progress.clone()
+    }
+
+    /// Waits until the worker was told to stop and nothing runs any more.
+    pub async fn drained(&self) {
+        self.drained.cancelled().await;
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {

@@ -25,4 +25,4 @@ mod task;
 mod worker;
 
 pub use self::handle::WorkerHandle;
-pub(crate) use self::worker::start;
+pub(crate) use self::worker::{Place, start};

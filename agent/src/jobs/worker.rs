@@ -33,8 +33,8 @@ pub(crate) struct Place {
     pub(crate) link: watch::Receiver<Option<Connection>>,
 }
 
-/// Starts the worker. When `stop` is cancelled it finishes the resource at hand, keeps the result
-/// and ends; the caller waits for the task.
+/// Starts the worker. When `stop` is cancelled it finishes the resource at hand and takes nothing
+/// more, but goes on answering until all handles are dropped; the caller waits for the task.
 pub(crate) fn start(
     journal: Journal,
     place: Place,
@@ -43,7 +43,13 @@ pub(crate) fn start(
     let (commands, receiver) = mpsc::channel(COMMANDS);
     let (results, results_seen) = watch::channel(0);
     let (progress, progress_seen) = watch::channel(None);
-    let handle = WorkerHandle { commands, results: results_seen, progress: progress_seen };
+    let drained = CancellationToken::new();
+    let handle = WorkerHandle {
+        commands,
+        results: results_seen,
+        progress: progress_seen,
+        drained: drained.clone(),
+    };
     let worker = Worker {
         journal,
         place,
@@ -52,6 +58,7 @@ pub(crate) fn start(
         tasks: JoinSet::new(),
         results,
         progress,
+        drained,
     };
     (handle, tokio::spawn(worker.run(receiver, stop)))
 }
@@ -65,12 +72,15 @@ struct Worker {
     tasks: JoinSet<JobResult>,
     results: watch::Sender<u64>,
     progress: watch::Sender<Option<Progress>>,
+    /// Said to stop, and nothing runs any more.
+    drained: CancellationToken,
 }
 
 impl Worker {
+    /// Ends when nobody is left to ask and nothing runs.
     async fn run(mut self, mut commands: mpsc::Receiver<Command>, stop: CancellationToken) {
-        let mut stopping = false;
-        loop {
+        let (mut stopping, mut alone) = (false, false);
+        while !alone || self.running.is_some() {
             tokio::select! {
                 biased;
                 () = stop.cancelled(), if !stopping => {
@@ -78,28 +88,15 @@ impl Worker {
                     self.stop();
                 }
                 Some(ended) = self.tasks.join_next() => self.ended(ended),
-                command = commands.recv() => match command {
+                command = commands.recv(), if !alone => match command {
                     Some(command) => self.answer(command, stopping),
-                    // Nobody is left to ask: only the job at hand matters.
-                    None if self.running.is_none() => return,
-                    None => {
-                        if let Some(ended) = self.tasks.join_next().await {
-                            self.ended(ended);
-                        }
-                    }
+                    None => alone = true,
                 },
             }
             if !stopping {
                 self.start_next();
             } else if self.running.is_none() {
-                // What is still asked is answered by the link's own "stopping"; results are kept.
-                drain(&mut self, &mut commands);
-                if commands.is_closed() || commands.is_empty() {
-                    commands.close();
-                }
-            }
-            if stopping && self.running.is_none() && commands.is_closed() {
-                return;
+                self.drained.cancel();
             }
         }
     }
@@ -219,13 +216,6 @@ impl Worker {
             tracing::error!(%error, "cannot keep a result on disk");
         }
         self.results.send_modify(|count| *count += 1);
-    }
-}
-
-/// Answers what was asked already.
-fn drain(worker: &mut Worker, commands: &mut mpsc::Receiver<Command>) {
-    while let Ok(command) = commands.try_recv() {
-        worker.answer(command, true);
     }
 }
 

@@ -93,8 +93,18 @@ pub(crate) async fn renewed(config: &Config, state: &State, old: Certificate) ->
     }
 }
 
-/// Whether it is time to ask for the next one.
-pub(crate) fn is_due(certificate: &Certificate) -> bool {
+/// Waits until it is time to ask for the next one; looks once an hour, so that a renewal that
+/// fails is not tried all the time.
+pub(crate) async fn until_due(certificate: &Certificate) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(60 * 60)).await;
+        if is_due(certificate) {
+            return;
+        }
+    }
+}
+
+fn is_due(certificate: &Certificate) -> bool {
     certificate.peer.expires.is_some_and(|expires| expires < clock::now().plus(RENEW_BEFORE))
 }
 

@@ -1,6 +1,6 @@
 //! Who the node is, and whom it trusts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use brine_transport::identity::{Key, certificate_from_pem, certificate_to_pem};
 use brine_transport::peer::Peer;
@@ -46,10 +46,7 @@ impl State {
     /// # Errors
     /// It cannot be read.
     pub fn certificate(&self) -> Result<Option<Certificate>, StateError> {
-        let path = self.path("certificate.pem");
-        let Some(der) = self.pem("certificate.pem")? else { return Ok(None) };
-        let peer = Peer::of(&der).map_err(|error| StateError::damaged(&path, error))?;
-        Ok(Some(Certificate { der, peer }))
+        read_certificate(&self.directory)
     }
 
     /// # Errors
@@ -61,12 +58,7 @@ impl State {
     /// # Errors
     /// It cannot be read.
     pub fn server(&self) -> Result<Option<Server>, StateError> {
-        let path = self.path("servers");
-        let bytes = atomic::read(&path).map_err(StateError::io("read", &path))?;
-        let (Some(ca), Some(bytes)) = (self.pem("ca.pem")?, bytes) else { return Ok(None) };
-        let text = String::from_utf8_lossy(&bytes);
-        let addresses = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        Ok(Some(Server { ca, addresses: addresses.map(str::to_owned).collect() }))
+        read_server(&self.directory)
     }
 
     /// # Errors
@@ -85,16 +77,6 @@ impl State {
         binding::bind(&self.directory, &self.machine)
     }
 
-    fn pem(&self, name: &str) -> Result<Option<Vec<u8>>, StateError> {
-        let path = self.path(name);
-        let Some(bytes) = atomic::read(&path).map_err(StateError::io("read", &path))? else {
-            return Ok(None);
-        };
-        certificate_from_pem(&String::from_utf8_lossy(&bytes))
-            .map(Some)
-            .map_err(|error| StateError::damaged(&path, error))
-    }
-
     fn put(&self, name: &str, bytes: &[u8]) -> Result<(), StateError> {
         let path = self.path(name);
         atomic::write(&path, bytes).map_err(StateError::io("write", &path))
@@ -103,4 +85,39 @@ impl State {
     fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
+}
+
+/// Also without being the agent.
+///
+/// # Errors
+/// It cannot be read, or makes no sense.
+pub fn read_certificate(directory: &Path) -> Result<Option<Certificate>, StateError> {
+    let path = directory.join("certificate.pem");
+    let Some(der) = read_pem(&path)? else { return Ok(None) };
+    let peer = Peer::of(&der).map_err(|error| StateError::damaged(&path, error))?;
+    Ok(Some(Certificate { der, peer }))
+}
+
+/// Also without being the agent.
+///
+/// # Errors
+/// It cannot be read, or makes no sense.
+pub fn read_server(directory: &Path) -> Result<Option<Server>, StateError> {
+    let path = directory.join("servers");
+    let bytes = atomic::read(&path).map_err(StateError::io("read", &path))?;
+    let (Some(ca), Some(bytes)) = (read_pem(&directory.join("ca.pem"))?, bytes) else {
+        return Ok(None);
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let addresses = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    Ok(Some(Server { ca, addresses: addresses.map(str::to_owned).collect() }))
+}
+
+fn read_pem(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
+    let Some(bytes) = atomic::read(path).map_err(StateError::io("read", path))? else {
+        return Ok(None);
+    };
+    certificate_from_pem(&String::from_utf8_lossy(&bytes))
+        .map(Some)
+        .map_err(|error| StateError::damaged(path, error))
 }

@@ -3,4 +3,4 @@
 mod requests;
 mod session;
 
-pub use session::serve;
+pub(crate) use session::serve;

@@ -49,7 +49,12 @@ async fn keep(facts: Facts, node: &NodeName, context: &Context) -> AgentReply {
     if size > FACTS {
         return AgentReply::Refused(format!("facts of {size} bytes: at most {FACTS} are kept"));
     }
-    acknowledged(context.store.set_facts(node.clone(), facts, clock::now()).await)
+    acknowledged(
+        context
+            .store
+            .set_facts(node.clone(), facts, clock::now())
+            .await,
+    )
 }
 
 fn acknowledged(kept: Result<(), StoreError>) -> AgentReply {
@@ -80,7 +85,9 @@ async fn blob(
         tracing::warn!(%node, %digest, "blob not found, or not this node's");
         return stream.reply(&AgentReply::Blob(BlobReply::NotFound)).await;
     };
-    stream.send(&AgentReply::Blob(BlobReply::Follows { length })).await?;
+    stream
+        .send(&AgentReply::Blob(BlobReply::Follows { length }))
+        .await?;
     stream.send_from(&mut file, length).await?;
     stream.finish()
 }

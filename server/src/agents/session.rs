@@ -47,7 +47,7 @@ impl Turned {
 
 /// Serves a node until it leaves. A certificate alone lets nobody in: the registry must know its
 /// key now.
-pub async fn serve(connection: Connection, context: Arc<Context>) {
+pub(crate) async fn serve(connection: Connection, context: Arc<Context>) {
     match admit(&connection, &context).await {
         Ok((node, stream)) => converse(connection, node, stream, context).await,
         Err(turned) => {
@@ -58,11 +58,10 @@ pub async fn serve(connection: Connection, context: Arc<Context>) {
 }
 
 /// The node, and the stream on which its hello waits for an answer.
-async fn admit(
-    connection: &Connection,
-    context: &Context,
-) -> Result<(NodeName, Stream), Turned> {
-    let Principal::Node(node) = connection.principal().clone() else { return Err(Turned::NoNode) };
+async fn admit(connection: &Connection, context: &Context) -> Result<(NodeName, Stream), Turned> {
+    let Principal::Node(node) = connection.principal().clone() else {
+        return Err(Turned::NoNode);
+    };
     let registered = registered(connection, &node, context).await?;
     let mut stream = connection.accept().await.ok_or(Turned::NoHello)?;
     let AgentRequest::Hello(hello) = stream.read_request().await? else {
@@ -80,7 +79,11 @@ async fn registered(
     node: &NodeName,
     context: &Context,
 ) -> Result<Registered, Turned> {
-    let record = context.store.node(node.clone()).await?.ok_or(Turned::Unknown)?;
+    let record = context
+        .store
+        .node(node.clone())
+        .await?
+        .ok_or(Turned::Unknown)?;
     let key = record.enrolled.ok_or(Turned::Unknown)?;
     if connection.peer().fingerprint.as_deref() == Some(key.fingerprint.as_str()) {
         Ok(key)
@@ -98,18 +101,26 @@ async fn note(
     let address = connection.remote_address().ip().to_string();
     let version: String = hello.agent_version.chars().take(40).collect();
     tracing::info!(%node, address, version, jobs = hello.jobs.len(), "agent connected");
-    context.store.node_seen(node.clone(), address, Some(version), clock::now()).await
+    context
+        .store
+        .node_seen(node.clone(), address, Some(version), clock::now())
+        .await
 }
 
 async fn converse(connection: Connection, node: NodeName, hello: Stream, context: Arc<Context>) {
     // Whoever asks for this node from here on gets this connection.
-    let Some(presence) = context.fleet.join(node.clone(), connection.clone()).await else { return };
+    let Some(presence) = context.fleet.join(node.clone(), connection.clone()).await else {
+        return;
+    };
     // It may have been removed between the look into the registry and now.
     if let Err(turned) = registered(&connection, &node, &context).await {
         connection.close(turned.code(), &turned.to_string());
         return;
     }
-    let welcome = AgentReply::Welcome { server_version: VERSION.to_owned(), node: node.clone() };
+    let welcome = AgentReply::Welcome {
+        server_version: VERSION.to_owned(),
+        node: node.clone(),
+    };
     if hello.reply(&welcome).await.is_ok() {
         let mut requests = JoinSet::new();
         loop {
@@ -133,7 +144,11 @@ async fn converse(connection: Connection, node: NodeName, hello: Stream, context
     let reason = connection.closed().await;
     tracing::info!(%node, %reason, "agent left");
     let address = connection.remote_address().ip().to_string();
-    if let Err(error) = context.store.node_seen(node, address, None, clock::now()).await {
+    if let Err(error) = context
+        .store
+        .node_seen(node, address, None, clock::now())
+        .await
+    {
         tracing::error!(%error, "cannot note when an agent left");
     }
 }

@@ -38,8 +38,10 @@ pub enum Command {
     /// What is there already is kept: doing it twice is safe, and a certificate authority is never
     /// replaced. The first operator's connection settings are written where `ctl` on this machine
     /// looks for them.
-    #[command(after_help = "Example:\n  brine-server init --states /srv/brine/states \
-                            --address 10.0.0.1:4640 --address brine.example.org:4640")]
+    #[command(
+        after_help = "Example:\n  brine-server init --states /srv/brine/states \
+                            --address 10.0.0.1:4640 --address brine.example.org:4640"
+    )]
     Init {
         /// The state tree [default: /srv/brine/states].
         #[arg(long, value_name = "DIR")]
@@ -57,6 +59,11 @@ pub enum Command {
     },
     /// Serve until SIGTERM.
     Run,
+    /// What operators did, newest first: time, operator, from where, what, outcome.
+    Audit {
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: u32,
+    },
     /// Who may use `ctl`.
     #[command(subcommand)]
     Operator(OperatorCommand),

@@ -19,24 +19,44 @@ pub use arguments::{Arguments, Command, OperatorCommand};
 /// For people: what, where and why.
 pub fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.context("cannot start the runtime")?.block_on(execute(arguments))
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    runtime
+        .context("cannot start the runtime")?
+        .block_on(execute(arguments))
 }
 
 async fn execute(arguments: Arguments) -> anyhow::Result<()> {
     let data = DataPaths::new(arguments.data);
     match arguments.command {
-        Command::Init { states, listen, addresses, ctl_config } => {
+        Command::Init {
+            states,
+            listen,
+            addresses,
+            ctl_config,
+        } => {
             let config = arguments.config;
-            let options = InitOptions { config, ctl: ctl_config, states, listen, addresses };
+            let options = InitOptions {
+                config,
+                ctl: ctl_config,
+                states,
+                listen,
+                addresses,
+            };
             let done = init::init(&data, &options).await?;
             say(&initialized(&data, &options, &done))
         }
         Command::Run => {
             log();
             let settings = Settings::load(&arguments.config)?;
-            let config = Config { settings, data, limits: Limits::default() };
-            let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+            let config = Config {
+                settings,
+                data,
+                limits: Limits::default(),
+            };
+            let mut terminate =
+                signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
             let shutdown = async move {
                 tokio::select! {
                     _ = terminate.recv() => {}
@@ -45,6 +65,7 @@ async fn execute(arguments: Arguments) -> anyhow::Result<()> {
             };
             Ok(crate::run(config, shutdown).await?)
         }
+        Command::Audit { limit } => say(&init::audit(&data, limit).await?),
         Command::Operator(OperatorCommand::Add { name }) => {
             let settings = Settings::load(&arguments.config)?;
             let connection = init::add_operator(&data, &settings, name).await?;
@@ -55,7 +76,9 @@ async fn execute(arguments: Arguments) -> anyhow::Result<()> {
         }
         Command::Operator(OperatorCommand::List) => {
             let known = init::operators(&data).await?;
-            let lines = known.iter().map(|(name, fingerprint)| format!("{name}\t{fingerprint}\n"));
+            let lines = known
+                .iter()
+                .map(|(name, fingerprint)| format!("{name}\t{fingerprint}\n"));
             say(&lines.collect::<String>())
         }
     }
@@ -80,14 +103,18 @@ fn initialized(data: &DataPaths, options: &InitOptions, done: &init::Initialized
 /// Data goes to stdout, everything else to stderr.
 fn say(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write the output")
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .context("cannot write the output")
 }
 
 fn log() {
     let filter = EnvFilter::try_from_env("BRINE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     // The journal has its own clock.
     let journal = std::env::var_os("JOURNAL_STREAM").is_some();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     if journal {
         builder.with_ansi(false).without_time().init();
     } else {

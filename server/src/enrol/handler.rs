@@ -1,7 +1,7 @@
 //! The one conversation with a machine that has no certificate.
 
-use brine_model::name::NodeName;
 use brine_model::digest::Digest;
+use brine_model::name::NodeName;
 use brine_model::time::Timestamp;
 use brine_transport::authority::{AuthorityError, Subject};
 use brine_transport::connection::Connection;
@@ -18,7 +18,7 @@ use crate::store::StoreError;
 const WORDS: usize = 256;
 
 /// Answers until the machine leaves or its time is up.
-pub async fn serve(connection: Connection, context: &Context) {
+pub(crate) async fn serve(connection: Connection, context: &Context) {
     while let Some(stream) = connection.accept().await {
         if let Err(error) = answer(stream, context).await {
             tracing::debug!(peer = %connection.remote_address(), %error, "enrolment");
@@ -56,12 +56,19 @@ enum EnrolError {
 async fn decide(request: CertificateRequest, context: &Context) -> Result<EnrollReply, EnrolError> {
     let key = match PublicKey::from_csr(&request.csr) {
         Ok(key) => key,
-        Err(error) => return Ok(refused(&format!("the certificate request is no good: {error}"))),
+        Err(error) => {
+            return Ok(refused(&format!(
+                "the certificate request is no good: {error}"
+            )));
+        }
     };
     let id = &request.machine_id;
-    let hashed = (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let hashed =
+        (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     if !hashed || request.proposed_name.len() > WORDS || request.agent_version.len() > WORDS {
-        return Ok(refused("the request makes no sense: is the agent up to date?"));
+        return Ok(refused(
+            "the request makes no sense: is the agent up to date?",
+        ));
     }
     let asked = Asked {
         token: request.token.map(|secret| Digest::of(secret.as_bytes())),
@@ -90,9 +97,16 @@ async fn certificate(
     now: Timestamp,
     context: &Context,
 ) -> Result<EnrollReply, EnrolError> {
-    let subject = Subject::Node { name: name.clone(), machine_id };
+    let subject = Subject::Node {
+        name: name.clone(),
+        machine_id,
+    };
     let validity = subject.validity();
-    let known = context.store.node(name.clone()).await?.and_then(|node| node.enrolled);
+    let known = context
+        .store
+        .node(name.clone())
+        .await?
+        .and_then(|node| node.enrolled);
     if let Some(known) = known
         && known.fingerprint == key.fingerprint()
         && known.expires > now.plus(validity / 2)
@@ -103,15 +117,25 @@ async fn certificate(
     let issued = context.authority.issue(&subject, key, now, validity)?;
     let kept = context
         .store
-        .set_certificate(name.clone(), issued.fingerprint, issued.der.clone(), issued.expires)
+        .set_certificate(
+            name.clone(),
+            issued.fingerprint,
+            issued.der.clone(),
+            issued.expires,
+        )
         .await?;
     if kept {
-        Ok(EnrollReply::Issued { name, certificate: issued.der })
+        Ok(EnrollReply::Issued {
+            name,
+            certificate: issued.der,
+        })
     } else {
         Ok(refused("the node was removed meanwhile"))
     }
 }
 
 fn refused(reason: &str) -> EnrollReply {
-    EnrollReply::Refused { reason: reason.to_owned() }
+    EnrollReply::Refused {
+        reason: reason.to_owned(),
+    }
 }

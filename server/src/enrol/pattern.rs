@@ -2,7 +2,7 @@
 
 /// Whether it could match a name at all: letters that names have, `*` and `?`.
 #[must_use]
-pub fn is_pattern(text: &str) -> bool {
+pub(crate) fn is_pattern(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-*?".contains(c);
     (1..=63).contains(&text.len()) && text.chars().all(allowed)
 }
@@ -10,7 +10,7 @@ pub fn is_pattern(text: &str) -> bool {
 /// Whether all of `name` matches. Linear in space, and never more than the product in time: the
 /// name is a stranger's.
 #[must_use]
-pub fn matches(pattern: &str, name: &str) -> bool {
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut p, mut n) = (0, 0);
     // Where to go on after the last star: the place behind it, and the next letter to swallow.
@@ -26,7 +26,9 @@ pub fn matches(pattern: &str, name: &str) -> bool {
                 n += 1;
             }
             _ => {
-                let Some((behind, swallowed)) = star else { return false };
+                let Some((behind, swallowed)) = star else {
+                    return false;
+                };
                 star = Some((behind, swallowed + 1));
                 p = behind;
                 n = swallowed + 1;

@@ -6,7 +6,11 @@ use brine_wire::operator::{OperatorReply, OperatorRequest};
 /// say which it is.
 pub(super) fn mutation(request: &OperatorRequest) -> Option<String> {
     let joined = |names: &[brine_model::name::RoleName]| {
-        names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(",")
+        names
+            .iter()
+            .map(|name| name.as_str())
+            .collect::<Vec<_>>()
+            .join(",")
     };
     Some(match request {
         OperatorRequest::Status
@@ -20,19 +24,36 @@ pub(super) fn mutation(request: &OperatorRequest) -> Option<String> {
         OperatorRequest::AddNode(node) => {
             format!("add node {} with roles {}", node.name, joined(&node.roles))
         }
-        OperatorRequest::AcceptNode { name, fingerprint, roles } => {
+        OperatorRequest::AcceptNode {
+            name,
+            fingerprint,
+            roles,
+        } => {
             let roles = joined(roles);
-            format!("accept {} as node {name} with roles {roles}", cut(fingerprint))
+            format!(
+                "accept {} as node {name} with roles {roles}",
+                cut(fingerprint)
+            )
         }
         OperatorRequest::RemoveNode(name) => format!("remove node {name}"),
-        OperatorRequest::SetNode { name, roles, labels, address } => {
+        OperatorRequest::SetNode {
+            name,
+            roles,
+            labels,
+            address,
+        } => {
             let roles = roles.as_deref().map(joined);
             let labels: Vec<&str> = labels.keys().map(String::as_str).collect();
-            cut(&format!("set node {name}: roles {roles:?}, labels {labels:?}, address {address:?}"))
+            cut(&format!(
+                "set node {name}: roles {roles:?}, labels {labels:?}, address {address:?}"
+            ))
         }
         OperatorRequest::AddToken(token) => {
             let (names, roles) = (cut(&token.names), joined(&token.roles));
-            format!("add token for {} machines named {names} with roles {roles}", token.uses)
+            format!(
+                "add token for {} machines named {names} with roles {roles}",
+                token.uses
+            )
         }
         OperatorRequest::RevokeToken(id) => format!("revoke token {}", cut(id)),
         OperatorRequest::StartPlan(start) => format!("plan {}", cut(&start.target)),
@@ -56,5 +77,8 @@ pub(super) fn outcome(reply: &OperatorReply) -> String {
 }
 
 fn cut(text: &str) -> String {
-    text.chars().take(300).flat_map(char::escape_debug).collect()
+    text.chars()
+        .take(300)
+        .flat_map(char::escape_debug)
+        .collect()
 }

@@ -27,7 +27,7 @@ use crate::store::{AuditEntry, StoreError};
 use refuse::Refused;
 
 /// Serves an operator until he leaves.
-pub async fn serve(connection: Connection, context: Arc<Context>) {
+pub(crate) async fn serve(connection: Connection, context: Arc<Context>) {
     let Principal::Operator(operator) = connection.principal().clone() else {
         connection.close(Code::FORBIDDEN, "this certificate is not an operator's");
         return;
@@ -53,7 +53,9 @@ async fn answer(mut stream: Stream, operator: OperatorName, context: Arc<Context
         let request: OperatorRequest = stream.read_request().await?;
         // Asked each time: who was removed is out with his next word.
         if !is_registered(&stream, &operator, &context).await {
-            stream.connection().close(Code::REVOKED, "this operator is not registered any more");
+            stream
+                .connection()
+                .close(Code::REVOKED, "this operator is not registered any more");
             return Ok(());
         }
         if let OperatorRequest::Watch { run, from } = request {
@@ -69,8 +71,14 @@ async fn answer(mut stream: Stream, operator: OperatorName, context: Arc<Context
 }
 
 async fn is_registered(stream: &Stream, operator: &OperatorName, context: &Context) -> bool {
-    let Some(fingerprint) = stream.connection().peer().fingerprint.clone() else { return false };
-    match context.store.is_operator(operator.clone(), fingerprint).await {
+    let Some(fingerprint) = stream.connection().peer().fingerprint.clone() else {
+        return false;
+    };
+    match context
+        .store
+        .is_operator(operator.clone(), fingerprint)
+        .await
+    {
         Ok(known) => known,
         Err(error) => {
             tracing::error!(%error, "cannot look an operator up");
@@ -88,7 +96,9 @@ async fn audited(
     context: &Context,
 ) -> OperatorReply {
     let what = describe::mutation(&request);
-    let reply = dispatch(request, operator, context).await.unwrap_or_else(Refused::into_reply);
+    let reply = dispatch(request, operator, context)
+        .await
+        .unwrap_or_else(Refused::into_reply);
     let Some(what) = what else { return reply };
     let entry = AuditEntry {
         at: clock::now(),
@@ -114,13 +124,18 @@ async fn dispatch(
         OperatorRequest::Nodes => status::nodes(context).await,
         OperatorRequest::Node(name) => status::node(name, context).await,
         OperatorRequest::AddNode(node) => nodes::add(node, context).await,
-        OperatorRequest::AcceptNode { name, fingerprint, roles } => {
-            nodes::accept(name, fingerprint, roles, context).await
-        }
+        OperatorRequest::AcceptNode {
+            name,
+            fingerprint,
+            roles,
+        } => nodes::accept(name, fingerprint, roles, context).await,
         OperatorRequest::RemoveNode(name) => nodes::remove(name, context).await,
-        OperatorRequest::SetNode { name, roles, labels, address } => {
-            nodes::set(name, roles, labels, address, context).await
-        }
+        OperatorRequest::SetNode {
+            name,
+            roles,
+            labels,
+            address,
+        } => nodes::set(name, roles, labels, address, context).await,
         OperatorRequest::AddToken(token) => tokens::add(token, context).await,
         OperatorRequest::Tokens => tokens::list(context).await,
         OperatorRequest::RevokeToken(id) => tokens::revoke(id, context).await,

@@ -27,13 +27,32 @@ pub(super) async fn add(node: AddNode, context: &Context) -> Result<OperatorRepl
         uses_left: 1,
         expires,
     };
-    let AddNode { name, roles, labels, address, .. } = node;
-    let new = NewNode { name: name.clone(), roles, labels, address, token };
+    let AddNode {
+        name,
+        roles,
+        labels,
+        address,
+        ..
+    } = node;
+    let new = NewNode {
+        name: name.clone(),
+        roles,
+        labels,
+        address,
+        token,
+    };
     if !context.store.add_node(new).await? {
-        return Err(Refused::conflict(format!("{name} is a machine already"))
-            .help(format!("`ctl nodes remove {name}` first, if another machine is to take its place")));
+        return Err(
+            Refused::conflict(format!("{name} is a machine already")).help(format!(
+                "`ctl nodes remove {name}` first, if another machine is to take its place"
+            )),
+        );
     }
-    Ok(OperatorReply::Token { id: minted.id, token: minted.text, expires })
+    Ok(OperatorReply::Token {
+        id: minted.id,
+        token: minted.text,
+        expires,
+    })
 }
 
 pub(super) async fn accept(
@@ -51,7 +70,11 @@ pub(super) async fn accept(
 
 /// Takes effect at once: its connection ends, its key is revoked, its secrets are forgotten.
 pub(super) async fn remove(name: NodeName, context: &Context) -> Result<OperatorReply, Refused> {
-    if !context.store.remove_node(name.clone(), clock::now()).await? {
+    if !context
+        .store
+        .remove_node(name.clone(), clock::now())
+        .await?
+    {
         return Err(no_node(&name));
     }
     context.fleet.revoke(name.clone());
@@ -69,10 +92,16 @@ pub(super) async fn set(
     address: Option<String>,
     context: &Context,
 ) -> Result<OperatorReply, Refused> {
-    labels.iter().try_for_each(|(key, value)| validate::label(key, value.as_deref()))?;
+    labels
+        .iter()
+        .try_for_each(|(key, value)| validate::label(key, value.as_deref()))?;
     validate::address(address.as_deref())?;
     validate::roles(roles.as_deref().unwrap_or_default(), context).await?;
-    if context.store.set_node(name.clone(), roles, labels, address).await? {
+    if context
+        .store
+        .set_node(name.clone(), roles, labels, address)
+        .await?
+    {
         Ok(OperatorReply::Done)
     } else {
         Err(no_node(&name))

@@ -32,7 +32,11 @@ impl Refused {
     }
 
     fn why(why: Why, message: impl Into<String>) -> Self {
-        Self::With(Refusal { why, message: message.into(), help: None })
+        Self::With(Refusal {
+            why,
+            message: message.into(),
+            help: None,
+        })
     }
 
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
@@ -102,11 +106,11 @@ impl From<StartError> for Refused {
                 }
             }
             StartError::Invalid(diagnostics) => Self::Invalid(diagnostics),
-            StartError::Unreachable(_) => {
-                Self::conflict(message).help("start their agents, or go on without: --skip-unreachable")
-            }
-            StartError::Held { run, .. } => Self::conflict(message)
-                .help(format!("wait for it with --wait, or see `ctl runs show {run}`")),
+            StartError::Unreachable(_) => Self::conflict(message)
+                .help("start their agents, or go on without: --skip-unreachable"),
+            StartError::Held { run, .. } => Self::conflict(message).help(format!(
+                "wait for it with --wait, or see `ctl runs show {run}`"
+            )),
             StartError::Store(error) => error.into(),
         }
     }

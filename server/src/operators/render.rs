@@ -26,11 +26,15 @@ pub(super) async fn render(
         return Err(Refused::Invalid(errors));
     };
     let catalog = &compiled.catalog;
-    let entry = catalog.resources.iter().find(|entry| lies_at(entry, path)).ok_or_else(|| {
-        let path = path.escape_debug();
-        Refused::not_found(format!("the catalog of {node} has no file `{path}`"))
-            .help(format!("`ctl nodes show {node}` lists its resources"))
-    })?;
+    let entry = catalog
+        .resources
+        .iter()
+        .find(|entry| lies_at(entry, path))
+        .ok_or_else(|| {
+            let path = path.escape_debug();
+            Refused::not_found(format!("the catalog of {node} has no file `{path}`"))
+                .help(format!("`ctl nodes show {node}` lists its resources"))
+        })?;
     let (text, sensitive) = content(entry, catalog, &snapshot)?;
     Ok(OperatorReply::Rendered { text, sensitive })
 }
@@ -61,12 +65,18 @@ fn content(
     }
     // Unlike in a template, what is secret in there cannot be masked.
     if matches!(entry.fields.get("sensitive"), Some(Value::Bool(true))) {
-        return Ok(("(hidden: the file is marked as sensitive)\n".to_owned(), true));
+        return Ok((
+            "(hidden: the file is marked as sensitive)\n".to_owned(),
+            true,
+        ));
     }
     match (blob("source"), entry.fields.get("content")) {
         (Some(bytes), _) => match std::str::from_utf8(bytes) {
             Ok(text) => Ok((text.to_owned(), false)),
-            Err(_) => Ok((format!("({} bytes that are not text)\n", bytes.len()), false)),
+            Err(_) => Ok((
+                format!("({} bytes that are not text)\n", bytes.len()),
+                false,
+            )),
         },
         (None, Some(Value::Secret(secret))) => Ok((mask(secret), true)),
         (None, Some(Value::String(text))) => Ok((text.clone(), false)),

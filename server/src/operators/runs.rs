@@ -41,7 +41,10 @@ async fn begin(
         return Err(Refused::bad(format!("a target has at most {TARGET} bytes")));
     }
     let snapshot = context.compiler.newest().await?;
-    let run = context.runs.start(kind, operator.clone(), start, approved, &snapshot).await?;
+    let run = context
+        .runs
+        .start(kind, operator.clone(), start, approved, &snapshot)
+        .await?;
     Ok(OperatorReply::Run(run))
 }
 
@@ -50,7 +53,10 @@ pub(super) async fn approve(run: RunId, context: &Context) -> Result<OperatorRep
     if summary.phase == RunPhase::Approval && context.runs.approve(run) {
         Ok(OperatorReply::Done)
     } else {
-        Err(Refused::conflict(format!("run {run} does not wait for a yes: it is {}", phase(&summary))))
+        Err(Refused::conflict(format!(
+            "run {run} does not wait for a yes: it is {}",
+            phase(&summary)
+        )))
     }
 }
 
@@ -63,27 +69,46 @@ pub(super) async fn cancel(
     if !summary.phase.is_over() && context.runs.cancel(run, operator.as_str()) {
         Ok(OperatorReply::Done)
     } else {
-        Err(Refused::conflict(format!("run {run} is over: it is {}", phase(&summary))))
+        Err(Refused::conflict(format!(
+            "run {run} is over: it is {}",
+            phase(&summary)
+        )))
     }
 }
 
 pub(super) async fn list(limit: u32, context: &Context) -> Result<OperatorReply, Refused> {
-    Ok(OperatorReply::Runs(context.store.runs(limit.min(RUNS), None).await?))
+    Ok(OperatorReply::Runs(
+        context.store.runs(limit.min(RUNS), None).await?,
+    ))
 }
 
 /// A detail that is too large for one message comes without diffs: these are the bulk.
 pub(super) async fn detail(run: RunId, context: &Context) -> Result<OperatorReply, Refused> {
-    let mut detail = context.store.run_detail(run).await?.ok_or_else(|| no_run(run))?;
+    let mut detail = context
+        .store
+        .run_detail(run)
+        .await?
+        .ok_or_else(|| no_run(run))?;
     let fits = codec::encode(&detail).is_ok_and(|bytes| bytes.len() < FRAME - 1024);
     if !fits {
-        let plans = detail.plans.iter_mut().flat_map(|(_, plan)| &mut plan.resources);
+        let plans = detail
+            .plans
+            .iter_mut()
+            .flat_map(|(_, plan)| &mut plan.resources);
         for planned in plans {
             use brine_model::converge::PlanOutcome::{After, Changes};
-            if let Changes(changes) | After { intent: changes, .. } = &mut planned.outcome {
+            if let Changes(changes)
+            | After {
+                intent: changes, ..
+            } = &mut planned.outcome
+            {
                 changes.iter_mut().for_each(|change| change.diff = None);
             }
         }
-        let reports = detail.reports.iter_mut().flat_map(|(_, report)| &mut report.resources);
+        let reports = detail
+            .reports
+            .iter_mut()
+            .flat_map(|(_, report)| &mut report.resources);
         for applied in reports {
             use brine_model::converge::ResourceOutcome::{Changed, Failed, NotApproved};
             if let Changed(changes) | Failed { changes, .. } | NotApproved(changes) =
@@ -97,7 +122,11 @@ pub(super) async fn detail(run: RunId, context: &Context) -> Result<OperatorRepl
 }
 
 pub(super) async fn find(run: RunId, context: &Context) -> Result<RunSummary, Refused> {
-    context.store.run_summary(run).await?.ok_or_else(|| no_run(run))
+    context
+        .store
+        .run_summary(run)
+        .await?
+        .ok_or_else(|| no_run(run))
 }
 
 fn no_run(run: RunId) -> Refused {

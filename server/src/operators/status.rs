@@ -30,28 +30,48 @@ pub(super) async fn status(context: &Context) -> Result<OperatorReply, Refused> 
         Err(diagnostic) => ("none".to_owned(), vec![diagnostic]),
     };
     let server_version = VERSION.to_owned();
-    Ok(OperatorReply::Status(Status { server_version, snapshot, nodes, runs, diagnostics }))
+    Ok(OperatorReply::Status(Status {
+        server_version,
+        snapshot,
+        nodes,
+        runs,
+        diagnostics,
+    }))
 }
 
 pub(super) async fn nodes(context: &Context) -> Result<OperatorReply, Refused> {
     let newest = newest(context).await;
-    Ok(OperatorReply::Nodes(infos(newest.as_ref().ok(), context).await?))
+    Ok(OperatorReply::Nodes(
+        infos(newest.as_ref().ok(), context).await?,
+    ))
 }
 
 pub(super) async fn node(name: NodeName, context: &Context) -> Result<OperatorReply, Refused> {
     let newest = newest(context).await;
     let infos = infos(newest.as_ref().ok(), context).await?;
-    let info = infos.into_iter().find(|info| info.name == name).ok_or_else(|| no_node(&name))?;
+    let info = infos
+        .into_iter()
+        .find(|info| info.name == name)
+        .ok_or_else(|| no_node(&name))?;
     let facts = context.store.facts(name.clone()).await?;
     let (resources, diagnostics) = match &newest {
         Ok(newest) => {
             let compiled = newest.compilation.catalogs.get(&name);
-            let entries = compiled.map(|c| c.catalog.resources.as_slice()).unwrap_or_default();
+            let entries = compiled
+                .map(|c| c.catalog.resources.as_slice())
+                .unwrap_or_default();
             let registered = newest.node(&name).is_some();
             let own = [name.clone()];
-            let errors = if registered { newest.errors(&own) } else { Vec::new() };
+            let errors = if registered {
+                newest.errors(&own)
+            } else {
+                Vec::new()
+            };
             let diagnostics = errors.into_iter().chain(newest.warnings(&own)).collect();
-            (entries.iter().map(|entry| entry.id.to_string()).collect(), diagnostics)
+            (
+                entries.iter().map(|entry| entry.id.to_string()).collect(),
+                diagnostics,
+            )
         }
         Err(diagnostic) => (Vec::new(), vec![diagnostic.clone()]),
     };
@@ -73,12 +93,17 @@ async fn newest(context: &Context) -> Result<Arc<Snapshot>, Diagnostic> {
     })
 }
 
-async fn infos(newest: Option<&Arc<Snapshot>>, context: &Context) -> Result<Vec<NodeInfo>, Refused> {
+async fn infos(
+    newest: Option<&Arc<Snapshot>>,
+    context: &Context,
+) -> Result<Vec<NodeInfo>, Refused> {
     let (nodes, _) = context.store.nodes().await?;
     let connected = context.fleet.connected().await;
     let registered = nodes.into_iter().map(|node| info(node, newest, &connected));
     let pending = context.store.pending().await?;
-    Ok(registered.chain(pending.into_iter().filter_map(waiting)).collect())
+    Ok(registered
+        .chain(pending.into_iter().filter_map(waiting))
+        .collect())
 }
 
 fn info(
@@ -87,9 +112,10 @@ fn info(
     connected: &BTreeSet<NodeName>,
 ) -> NodeInfo {
     let enrollment = match &node.enrolled {
-        Some(key) => {
-            Enrollment::Enrolled { fingerprint: key.fingerprint.clone(), expires: key.expires }
-        }
+        Some(key) => Enrollment::Enrolled {
+            fingerprint: key.fingerprint.clone(),
+            expires: key.expires,
+        },
         None => Enrollment::Expected,
     };
     NodeInfo {
@@ -109,16 +135,27 @@ fn info(
 /// A machine that waits for an operator, under the name that it would like, if that is one.
 fn waiting(pending: Pending) -> Option<NodeInfo> {
     let prefix = pending.fingerprint.split('-').next().unwrap_or_default();
-    let name = pending.proposed_name.parse().or_else(|_| format!("unnamed-{prefix}").parse());
+    let name = pending
+        .proposed_name
+        .parse()
+        .or_else(|_| format!("unnamed-{prefix}").parse());
     Some(NodeInfo {
         name: name.ok()?,
         roles: Vec::new(),
         labels: std::collections::BTreeMap::new(),
         address: None,
-        enrollment: Enrollment::Waiting { fingerprint: pending.fingerprint },
+        enrollment: Enrollment::Waiting {
+            fingerprint: pending.fingerprint,
+        },
         connected: false,
         last_seen: Some(pending.last_seen),
-        agent_version: Some(pending.agent_version.chars().filter(|c| !c.is_control()).collect()),
+        agent_version: Some(
+            pending
+                .agent_version
+                .chars()
+                .filter(|c| !c.is_control())
+                .collect(),
+        ),
         applied: None,
         newest: None,
     })

@@ -18,7 +18,10 @@ pub(super) async fn add(token: AddToken, context: &Context) -> Result<OperatorRe
             .help("use a-z, 0-9, -, * and ?, as in `backend*`"));
     }
     if !(1..=USES).contains(&token.uses) {
-        return Err(Refused::bad(format!("a token has 1 to {USES} uses, not {}", token.uses)));
+        return Err(Refused::bad(format!(
+            "a token has 1 to {USES} uses, not {}",
+            token.uses
+        )));
     }
     validate::labels(&token.labels)?;
     validate::roles(&token.roles, context).await?;
@@ -35,7 +38,11 @@ pub(super) async fn add(token: AddToken, context: &Context) -> Result<OperatorRe
         expires,
     };
     context.store.add_token(record).await?;
-    Ok(OperatorReply::Token { id: minted.id, token: minted.text, expires })
+    Ok(OperatorReply::Token {
+        id: minted.id,
+        token: minted.text,
+        expires,
+    })
 }
 
 pub(super) async fn list(context: &Context) -> Result<OperatorReply, Refused> {
@@ -47,14 +54,18 @@ pub(super) async fn list(context: &Context) -> Result<OperatorReply, Refused> {
         uses_left: token.uses_left,
         expires: token.expires,
     };
-    Ok(OperatorReply::Tokens(tokens.into_iter().map(info).collect()))
+    Ok(OperatorReply::Tokens(
+        tokens.into_iter().map(info).collect(),
+    ))
 }
 
 pub(super) async fn revoke(id: String, context: &Context) -> Result<OperatorReply, Refused> {
     if context.store.revoke_token(id.clone()).await? {
         Ok(OperatorReply::Done)
     } else {
-        Err(Refused::not_found(format!("there is no token `{}`", id.escape_debug()))
-            .help("see `ctl tokens`"))
+        Err(
+            Refused::not_found(format!("there is no token `{}`", id.escape_debug()))
+                .help("see `ctl tokens`"),
+        )
     }
 }

@@ -18,7 +18,9 @@ pub(super) async fn roles(roles: &[RoleName], context: &Context) -> Result<(), R
     if roles.is_empty() {
         return Ok(());
     }
-    let Ok(snapshot) = context.compiler.newest().await else { return Ok(()) };
+    let Ok(snapshot) = context.compiler.newest().await else {
+        return Ok(());
+    };
     let known = &snapshot.compilation.roles;
     if known.is_empty() {
         return Ok(());
@@ -37,17 +39,24 @@ pub(super) async fn roles(roles: &[RoleName], context: &Context) -> Result<(), R
 }
 
 pub(super) fn labels(labels: &BTreeMap<String, String>) -> Result<(), Refused> {
-    labels.iter().try_for_each(|(key, value)| label(key, Some(value)))
+    labels
+        .iter()
+        .try_for_each(|(key, value)| label(key, Some(value)))
 }
 
 pub(super) fn label(key: &str, value: Option<&str>) -> Result<(), Refused> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if !(1..=63).contains(&key.len()) || !key.chars().all(plain) {
-        return Err(Refused::bad(format!("`{}` is no label", key.escape_debug())));
+        return Err(Refused::bad(format!(
+            "`{}` is no label",
+            key.escape_debug()
+        )));
     }
     match value {
         Some(value) if value.len() > 255 || value.chars().any(char::is_control) => {
-            Err(Refused::bad(format!("the value of label `{key}` is too long or not printable")))
+            Err(Refused::bad(format!(
+                "the value of label `{key}` is too long or not printable"
+            )))
         }
         _ => Ok(()),
     }
@@ -56,9 +65,9 @@ pub(super) fn label(key: &str, value: Option<&str>) -> Result<(), Refused> {
 pub(super) fn address(address: Option<&str>) -> Result<(), Refused> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-.:%".contains(c);
     match address {
-        Some(address) if address.len() > 253 || !address.chars().all(plain) => {
-            Err(Refused::bad(format!("`{}` is no address", address.escape_debug())))
-        }
+        Some(address) if address.len() > 253 || !address.chars().all(plain) => Err(Refused::bad(
+            format!("`{}` is no address", address.escape_debug()),
+        )),
         _ => Ok(()),
     }
 }
@@ -68,6 +77,8 @@ pub(super) fn expiry(ttl: u64) -> Result<Timestamp, Refused> {
     if (1..=TTL).contains(&ttl) {
         Ok(clock::now().plus(Duration::from_secs(ttl)))
     } else {
-        Err(Refused::bad(format!("a token is good for 1 s to 30 days, not {ttl} s")))
+        Err(Refused::bad(format!(
+            "a token is good for 1 s to 30 days, not {ttl} s"
+        )))
     }
 }

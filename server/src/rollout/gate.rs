@@ -50,9 +50,12 @@ impl Moment<'_> {
             return Err(format!("{name} is not a member of anything"));
         };
         if matches!(self.standings.get(name), Some(Standing::Disconnected)) {
-            return Err(format!("{name} is disconnected: it cannot be reached for its step"));
+            return Err(format!(
+                "{name} is disconnected: it cannot be reached for its step"
+            ));
         }
-        self.formed_roles(member).try_for_each(|role| self.check_role(name, member, role))
+        self.formed_roles(member)
+            .try_for_each(|role| self.check_role(name, member, role))
     }
 
     fn check_role(&self, name: &NodeName, member: &Member, role: &RoleName) -> Result<(), String> {
@@ -64,7 +67,10 @@ impl Moment<'_> {
             return Ok(());
         }
         let counted = || {
-            self.setup.members.iter().filter(|(_, member)| member.formed.contains(role))
+            self.setup
+                .members
+                .iter()
+                .filter(|(_, member)| member.formed.contains(role))
         };
         let out: Vec<&NodeName> = counted()
             .map(|(other, _)| other)
@@ -77,7 +83,9 @@ impl Moment<'_> {
         }
         let (all, left) = (counted().count(), counted().count() - out.len() - 1);
         if out.is_empty() {
-            return Err(format!("{role} allows no member to be unavailable: {name} cannot be touched"));
+            return Err(format!(
+                "{role} allows no member to be unavailable: {name} cannot be touched"
+            ));
         }
         let reasons: Vec<String> = out.iter().map(|other| self.describe(other)).collect();
         Err(format!(
@@ -97,10 +105,16 @@ impl Moment<'_> {
     }
 
     fn limit(&self, role: &RoleName) -> usize {
-        self.setup.roles.get(role).map_or(1, |rule| rule.max_unavailable as usize)
+        self.setup
+            .roles
+            .get(role)
+            .map_or(1, |rule| rule.max_unavailable as usize)
     }
 }
 
 fn is_formed(setup: &Setup, role: &RoleName) -> bool {
-    setup.members.values().any(|member| member.formed.contains(role))
+    setup
+        .members
+        .values()
+        .any(|member| member.formed.contains(role))
 }

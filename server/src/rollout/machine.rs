@@ -11,7 +11,7 @@ use crate::runs::outcome::StepOutcome;
 
 /// One rollout, from its first question to its end.
 #[derive(Debug)]
-pub struct Rollout {
+pub(crate) struct Rollout {
     setup: Setup,
     /// Nodes to come, wave by wave; the first is the present one.
     waves: VecDeque<BTreeSet<NodeName>>,
@@ -27,7 +27,7 @@ pub struct Rollout {
 
 impl Rollout {
     #[must_use]
-    pub fn new(setup: Setup) -> Self {
+    pub(crate) fn new(setup: Setup) -> Self {
         Self {
             waves: waves(&setup).into(),
             setup,
@@ -41,12 +41,12 @@ impl Rollout {
     }
 
     /// What to do first.
-    pub fn start(&mut self) -> Vec<Action> {
+    pub(crate) fn start(&mut self) -> Vec<Action> {
         self.next()
     }
 
     /// Takes in what happened; says what to do now.
-    pub fn input(&mut self, input: Input) -> Vec<Action> {
+    pub(crate) fn input(&mut self, input: Input) -> Vec<Action> {
         let mut actions = Vec::new();
         match input {
             Input::Standing(name, standing) => {
@@ -88,17 +88,25 @@ impl Rollout {
         }
         match settled {
             Ok(()) => self.done(&name),
-            Err(why) => self.fail(format!("{name} did not become healthy after its step: {why}")),
+            Err(why) => self.fail(format!(
+                "{name} did not become healthy after its step: {why}"
+            )),
         }
     }
 
     /// From here on the member counts, in roles that were formed when the rollout began: the first
     /// member of a role that is just being formed must not make the others wait for it.
     fn done(&mut self, name: &NodeName) {
-        let formed: BTreeSet<_> =
-            self.setup.members.values().flat_map(|member| member.formed.clone()).collect();
+        let formed: BTreeSet<_> = self
+            .setup
+            .members
+            .values()
+            .flat_map(|member| member.formed.clone())
+            .collect();
         if let Some(member) = self.setup.members.get_mut(name) {
-            member.formed.extend(member.roles.intersection(&formed).cloned());
+            member
+                .formed
+                .extend(member.roles.intersection(&formed).cloned());
         }
         // Answers from before it came back do not speak of it: ask again.
         self.standings.clear();
@@ -123,18 +131,26 @@ impl Rollout {
                 self.waves.pop_front();
             }
         }
-        let Some(wave) = self.waves.front() else { return self.finish() };
+        let Some(wave) = self.waves.front() else {
+            return self.finish();
+        };
         if wave.is_empty() {
             return Vec::new();
         }
-        let calm: Vec<NodeName> =
-            wave.iter().filter(|name| self.work(name) != Some(Work::Disturb)).cloned().collect();
+        let calm: Vec<NodeName> = wave
+            .iter()
+            .filter(|name| self.work(name) != Some(Work::Disturb))
+            .cloned()
+            .collect();
         if !calm.is_empty() {
             return self.begin(calm);
         }
         // What changes nothing that anyone feels goes first; its failures stop the rest.
         let in_step = self.applying.union(&self.checking);
-        if in_step.clone().any(|name| self.work(name) != Some(Work::Disturb)) {
+        if in_step
+            .clone()
+            .any(|name| self.work(name) != Some(Work::Disturb))
+        {
             return Vec::new();
         }
         self.step()
@@ -143,12 +159,18 @@ impl Rollout {
     /// Begins the steps that may begin, or asks what must be known for that.
     fn step(&mut self) -> Vec<Action> {
         let in_step: BTreeSet<NodeName> = self.applying.union(&self.checking).cloned().collect();
-        let moment = Moment { setup: &self.setup, standings: &self.standings, in_step: &in_step };
+        let moment = Moment {
+            setup: &self.setup,
+            standings: &self.standings,
+            in_step: &in_step,
+        };
         let wave: Vec<NodeName> = self.waves.front().into_iter().flatten().cloned().collect();
         let members = &self.setup.members;
 
         let forming = |name: &&NodeName| {
-            members.get(*name).is_some_and(|member| moment.formed_roles(member).next().is_none())
+            members
+                .get(*name)
+                .is_some_and(|member| moment.formed_roles(member).next().is_none())
         };
         let forming: Vec<NodeName> = wave.iter().filter(forming).cloned().collect();
         if !forming.is_empty() {
@@ -156,9 +178,11 @@ impl Rollout {
         }
 
         let roomy = |name: &&NodeName| {
-            members
-                .get(*name)
-                .is_some_and(|member| moment.formed_roles(member).all(|role| moment.has_room(role)))
+            members.get(*name).is_some_and(|member| {
+                moment
+                    .formed_roles(member)
+                    .all(|role| moment.has_room(role))
+            })
         };
         let mut candidates: Vec<NodeName> = wave.iter().filter(roomy).cloned().collect();
         if candidates.is_empty() || !self.asked.is_empty() {
@@ -191,8 +215,11 @@ impl Rollout {
         // The gate's words say more than that a target is gone itself.
         let (mut closed, mut gone) = (None, None);
         for name in candidates {
-            let moment =
-                Moment { setup: &self.setup, standings: &self.standings, in_step: &in_step };
+            let moment = Moment {
+                setup: &self.setup,
+                standings: &self.standings,
+                in_step: &in_step,
+            };
             match (moment.check(name), self.standings.get(name)) {
                 (Ok(()), _) => {
                     in_step.insert(name.clone());
@@ -212,15 +239,22 @@ impl Rollout {
     /// Asks everybody whose answer bears on the candidates' roles.
     fn ask(&mut self, candidates: &[NodeName], in_step: &BTreeSet<NodeName>) -> Vec<Action> {
         let members = &self.setup.members;
-        let roles: BTreeSet<_> =
-            candidates.iter().filter_map(|name| members.get(name)).flat_map(|m| &m.roles).collect();
+        let roles: BTreeSet<_> = candidates
+            .iter()
+            .filter_map(|name| members.get(name))
+            .flat_map(|m| &m.roles)
+            .collect();
         let concerned = |name: &NodeName| {
             let counts = members
                 .get(name)
                 .is_some_and(|member| member.formed.iter().any(|role| roles.contains(role)));
             (counts || candidates.contains(name)) && !in_step.contains(name)
         };
-        self.asked = members.keys().filter(|name| concerned(name)).cloned().collect();
+        self.asked = members
+            .keys()
+            .filter(|name| concerned(name))
+            .cloned()
+            .collect();
         self.asked.iter().cloned().map(Action::Ask).collect()
     }
 

@@ -22,18 +22,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use brine_model::name::{NodeName, RoleName};
 
 use crate::runs::outcome::StepOutcome;
-pub use machine::Rollout;
+pub(crate) use machine::Rollout;
 
 /// What a rollout starts from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Setup {
+pub(crate) struct Setup {
     /// All registered members of all roles of the targeted nodes.
     pub members: BTreeMap<NodeName, Member>,
     pub roles: BTreeMap<RoleName, Rule>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Member {
+pub(crate) struct Member {
     pub roles: BTreeSet<RoleName>,
     /// Roles that have been applied to it: in these it counts, and is missed when it is out.
     pub formed: BTreeSet<RoleName>,
@@ -43,7 +43,7 @@ pub struct Member {
 
 /// How one role may be moved over.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rule {
+pub(crate) struct Rule {
     pub max_unavailable: u32,
     /// Roles of the same run that must be done before.
     pub after: BTreeSet<RoleName>,
@@ -51,7 +51,7 @@ pub struct Rule {
 
 /// What a node's plan holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Work {
+pub(crate) enum Work {
     /// In sync: applied all the same, which proves it.
     Confirm,
     /// Changes that no service feels.
@@ -61,7 +61,7 @@ pub enum Work {
 
 /// How a member stood when it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     Available,
     Disconnected,
     /// With why.
@@ -70,7 +70,7 @@ pub enum Standing {
 
 /// What the driver tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
+pub(crate) enum Input {
     /// The answer to [`Action::Ask`].
     Standing(NodeName, Standing),
     /// The answer to [`Action::Apply`].
@@ -83,7 +83,7 @@ pub enum Input {
 
 /// What the driver does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// Find out how this member stands, now.
     Ask(NodeName),
     Apply(NodeName),
@@ -96,14 +96,14 @@ pub enum Action {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct End {
+pub(crate) struct End {
     pub verdict: Verdict,
     /// Nodes that the rollout did not come to.
     pub untouched: Vec<NodeName>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     Succeeded,
     Failed(String),
     Cancelled(String),

@@ -26,15 +26,32 @@ struct Fleet {
 impl Fleet {
     fn role(mut self, role: &str, max_unavailable: u32, after: &[&str]) -> Self {
         let after = after.iter().map(|role| name(role)).collect();
-        self.setup.roles.insert(name(role), Rule { max_unavailable, after });
+        self.setup.roles.insert(
+            name(role),
+            Rule {
+                max_unavailable,
+                after,
+            },
+        );
         self
     }
 
     /// `formed` or bare, with work or only watched.
     fn node(mut self, node: &str, roles: &[&str], formed: bool, work: Option<Work>) -> Self {
         let roles: BTreeSet<_> = roles.iter().map(|role| name(role)).collect();
-        let formed = if formed { roles.clone() } else { BTreeSet::new() };
-        self.setup.members.insert(name(node), Member { roles, formed, work });
+        let formed = if formed {
+            roles.clone()
+        } else {
+            BTreeSet::new()
+        };
+        self.setup.members.insert(
+            name(node),
+            Member {
+                roles,
+                formed,
+                work,
+            },
+        );
         self
     }
 
@@ -54,7 +71,8 @@ impl Fleet {
     }
 
     fn fails(mut self, node: &str, why: &str) -> Self {
-        self.applied.insert(node.into(), StepOutcome::Failed(why.into()));
+        self.applied
+            .insert(node.into(), StepOutcome::Failed(why.into()));
         self
     }
 
@@ -66,7 +84,11 @@ impl Fleet {
         let mut told = Told::default();
         let mut out: BTreeSet<NodeName> = BTreeSet::new();
         for _ in 0..10_000 {
-            let Some(action) = (if lifo { queue.pop_back() } else { queue.pop_front() }) else {
+            let Some(action) = (if lifo {
+                queue.pop_back()
+            } else {
+                queue.pop_front()
+            }) else {
                 panic!("it waits for nothing: {told:?}");
             };
             let input = match action {
@@ -80,13 +102,17 @@ impl Fleet {
                     if let Some((first, leaver)) = &fleet.leaves_after
                         && *first == node.as_str()
                     {
-                        fleet.standings.insert(leaver.clone(), Standing::Disconnected);
+                        fleet
+                            .standings
+                            .insert(leaver.clone(), Standing::Disconnected);
                     }
                     out.insert(node.clone());
                     told.most_out = told.most_out.max(out.len());
                     if fleet.cancel_at.as_deref() == Some(node.as_str()) {
                         fleet.cancel_at = None;
-                        fleet.applied.insert(node.as_str().into(), StepOutcome::Cancelled);
+                        fleet
+                            .applied
+                            .insert(node.as_str().into(), StepOutcome::Cancelled);
                         queue.push_back(Action::Apply(node));
                         queue.extend(rollout.input(Input::Cancel("admin".into())));
                         told.trace.push("cancel".into());
@@ -100,7 +126,11 @@ impl Fleet {
                     if confirmed {
                         out.remove(&node);
                     }
-                    let good = if confirmed { StepOutcome::InSync } else { StepOutcome::Changed };
+                    let good = if confirmed {
+                        StepOutcome::InSync
+                    } else {
+                        StepOutcome::Changed
+                    };
                     Input::Applied(node, outcome.unwrap_or(good))
                 }
                 Action::Check(node) => {
@@ -146,7 +176,11 @@ struct Told {
 #[test]
 fn one_backend_at_a_time() {
     let fleet = Fleet::backends();
-    fleet.check(&["apply backend01", "apply backend02", "apply backend03"], "succeeded", &[]);
+    fleet.check(
+        &["apply backend01", "apply backend02", "apply backend03"],
+        "succeeded",
+        &[],
+    );
     for lifo in [false, true] {
         assert_eq!(fleet.run(lifo).most_out, 1);
     }
@@ -156,7 +190,12 @@ fn one_backend_at_a_time() {
 fn never_more_out_than_allowed_whoever_is_slow() {
     for max in 1..=4 {
         let fleet = (0..9).fold(Fleet::default().role("web", max, &[]), |fleet, number| {
-            fleet.node(&format!("web{number}"), &["web"], number != 4, Some(Work::Disturb))
+            fleet.node(
+                &format!("web{number}"),
+                &["web"],
+                number != 4,
+                Some(Work::Disturb),
+            )
         });
         for lifo in [false, true] {
             let told = fleet.run(lifo);
@@ -180,7 +219,12 @@ fn a_dead_member_keeps_the_others_in_service() {
 #[test]
 fn members_that_are_not_targeted_count() {
     let mut fleet = Fleet::backends().stands("backend03", Standing::Unhealthy("500".into()));
-    fleet.setup.members.get_mut("backend03").expect("there").work = None;
+    fleet
+        .setup
+        .members
+        .get_mut("backend03")
+        .expect("there")
+        .work = None;
     fleet.check(
         &[],
         "failed: backend03 is not healthy (500): taking out backend01 too would leave 1 of 3 \
@@ -191,11 +235,13 @@ fn members_that_are_not_targeted_count() {
 
 #[test]
 fn who_is_unhealthy_is_mended_first() {
-    Fleet::backends().stands("backend03", Standing::Unhealthy("500".into())).check(
-        &["apply backend03", "apply backend01", "apply backend02"],
-        "succeeded",
-        &[],
-    );
+    Fleet::backends()
+        .stands("backend03", Standing::Unhealthy("500".into()))
+        .check(
+            &["apply backend03", "apply backend01", "apply backend02"],
+            "succeeded",
+            &[],
+        );
 }
 
 #[test]
@@ -206,7 +252,11 @@ fn all_unhealthy_are_still_mended_one_by_one() {
         .stands("backend02", sick.clone())
         .stands("backend03", sick);
     assert_eq!(fleet.run(true).most_out, 1);
-    fleet.check(&["apply backend01", "apply backend02", "apply backend03"], "succeeded", &[]);
+    fleet.check(
+        &["apply backend01", "apply backend02", "apply backend03"],
+        "succeeded",
+        &[],
+    );
 }
 
 #[test]
@@ -223,11 +273,13 @@ fn a_member_that_dies_on_the_way_stops_the_next_step() {
 
 #[test]
 fn the_first_failure_stops_the_rest() {
-    Fleet::backends().fails("backend01", "service:webapp: it did not start").check(
-        &["apply backend01"],
-        "failed: backend01 failed: service:webapp: it did not start",
-        &["backend02", "backend03"],
-    );
+    Fleet::backends()
+        .fails("backend01", "service:webapp: it did not start")
+        .check(
+            &["apply backend01"],
+            "failed: backend01 failed: service:webapp: it did not start",
+            &["backend02", "backend03"],
+        );
     let mut fleet = Fleet::backends();
     fleet.settled.insert("backend02".into(), "http: 503".into());
     fleet.check(
@@ -251,31 +303,62 @@ fn a_new_role_is_formed_all_at_once() {
 #[test]
 fn a_bare_member_joins_a_formed_role_in_its_turn() {
     // It is not missed before, and does not keep the others from changing either.
-    Fleet::backends().node("backend04", &["backend"], false, Some(Work::Disturb)).check(
-        &["apply backend01", "apply backend02", "apply backend03", "apply backend04"],
-        "succeeded",
-        &[],
-    );
-    Fleet::backends().node("backend04", &["backend"], false, None).check(
-        &["apply backend01", "apply backend02", "apply backend03"],
-        "succeeded",
-        &[],
-    );
+    Fleet::backends()
+        .node("backend04", &["backend"], false, Some(Work::Disturb))
+        .check(
+            &[
+                "apply backend01",
+                "apply backend02",
+                "apply backend03",
+                "apply backend04",
+            ],
+            "succeeded",
+            &[],
+        );
+    Fleet::backends()
+        .node("backend04", &["backend"], false, None)
+        .check(
+            &["apply backend01", "apply backend02", "apply backend03"],
+            "succeeded",
+            &[],
+        );
 }
 
 #[test]
 fn what_disturbs_nobody_goes_in_parallel_and_first() {
     let mut fleet = Fleet::backends();
-    fleet.setup.members.get_mut("backend03").expect("there").work = Some(Work::Confirm);
-    fleet.setup.members.get_mut("backend02").expect("there").work = Some(Work::Quiet);
-    fleet.check(&["apply backend02", "apply backend03", "apply backend01"], "succeeded", &[]);
+    fleet
+        .setup
+        .members
+        .get_mut("backend03")
+        .expect("there")
+        .work = Some(Work::Confirm);
+    fleet
+        .setup
+        .members
+        .get_mut("backend02")
+        .expect("there")
+        .work = Some(Work::Quiet);
+    fleet.check(
+        &["apply backend02", "apply backend03", "apply backend01"],
+        "succeeded",
+        &[],
+    );
     // Even while a member is dead.
     let mut quiet = Fleet::backends().stands("backend03", Standing::Disconnected);
     for node in ["backend01", "backend02"] {
         quiet.setup.members.get_mut(node).expect("there").work = Some(Work::Quiet);
     }
-    quiet.setup.members.get_mut("backend03").expect("there").work = None;
-    assert_eq!(quiet.run(false).end.expect("an end").verdict, Verdict::Succeeded);
+    quiet
+        .setup
+        .members
+        .get_mut("backend03")
+        .expect("there")
+        .work = None;
+    assert_eq!(
+        quiet.run(false).end.expect("an end").verdict,
+        Verdict::Succeeded
+    );
 }
 
 #[test]
@@ -284,9 +367,18 @@ fn roles_follow_each_other() {
         .role("balancer", 1, &["backend"])
         .role("backend", 1, &[])
         .node("a-balancer", &["balancer"], true, Some(Work::Disturb))
-        .node("b-both", &["balancer", "backend"], true, Some(Work::Disturb))
+        .node(
+            "b-both",
+            &["balancer", "backend"],
+            true,
+            Some(Work::Disturb),
+        )
         .node("c-backend", &["backend"], true, Some(Work::Disturb))
-        .check(&["apply c-backend", "apply a-balancer", "apply b-both"], "succeeded", &[]);
+        .check(
+            &["apply c-backend", "apply a-balancer", "apply b-both"],
+            "succeeded",
+            &[],
+        );
 }
 
 #[test]
@@ -309,7 +401,12 @@ fn cancelling_ends_after_what_is_under_way() {
     let mut fleet = Fleet::backends();
     fleet.cancel_at = Some("backend02".into());
     fleet.check(
-        &["apply backend01", "apply backend02", "cancel", "apply backend02"],
+        &[
+            "apply backend01",
+            "apply backend02",
+            "cancel",
+            "apply backend02",
+        ],
         "cancelled by admin",
         &["backend03"],
     );

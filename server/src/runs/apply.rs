@@ -43,7 +43,10 @@ impl Driver {
             }
         }
         let mut rolling = Rolling {
-            approvals: plans.iter().map(|(node, plan)| (node.clone(), plan.approval())).collect(),
+            approvals: plans
+                .iter()
+                .map(|(node, plan)| (node.clone(), plan.approval()))
+                .collect(),
             outcomes: BTreeMap::new(),
             work: JoinSet::new(),
             died: BTreeMap::new(),
@@ -93,14 +96,15 @@ impl Driver {
                 });
             }
             Action::Apply(node) => {
-                let Some(target) = self.targets.get(&node).cloned() else { return Ok(()) };
+                let Some(target) = self.targets.get(&node).cloned() else {
+                    return Ok(());
+                };
                 let id = self.steps.next(&recorder, &node);
                 let approval = rolling.approvals.get(&node).cloned().unwrap_or_default();
                 rolling.applying.insert(node.clone(), id);
                 let died = Input::Applied(node.clone(), StepOutcome::Failed(bug()));
                 rolling.spawn(died, async move {
-                    let (outcome, counts) =
-                        apply(&recorder, &node, id, target, approval).await?;
+                    let (outcome, counts) = apply(&recorder, &node, id, target, approval).await?;
                     Ok((Input::Applied(node, outcome), counts))
                 });
             }
@@ -149,7 +153,9 @@ impl Driver {
             }
             Input::Settled(node, Err(why)) => {
                 let reason = format!("applied, but not healthy: {why}");
-                self.recorder.state(&node, NodeState::Failed, Some(&reason)).await
+                self.recorder
+                    .state(&node, NodeState::Failed, Some(&reason))
+                    .await
             }
             Input::Standing(..) => Ok(()),
             Input::Cancel(operator) => {
@@ -166,7 +172,9 @@ impl Driver {
             Verdict::Cancelled(_) => "cancelled before its turn",
         };
         for node in &end.untouched {
-            self.recorder.state(node, NodeState::Untouched, Some(reason)).await?;
+            self.recorder
+                .state(node, NodeState::Untouched, Some(reason))
+                .await?;
         }
         let untouched: Vec<&str> = end.untouched.iter().map(NodeName::as_str).collect();
         let rest = match untouched.as_slice() {
@@ -175,9 +183,10 @@ impl Driver {
         };
         Ok(match end.verdict {
             Verdict::Succeeded => Stage::Done(()),
-            Verdict::Failed(why) => {
-                Stage::Over { phase: RunPhase::Failed, reason: format!("{why}{rest}") }
-            }
+            Verdict::Failed(why) => Stage::Over {
+                phase: RunPhase::Failed,
+                reason: format!("{why}{rest}"),
+            },
             Verdict::Cancelled(operator) => Stage::Over {
                 phase: RunPhase::Cancelled,
                 reason: format!("cancelled by {operator}{rest}"),
@@ -186,7 +195,10 @@ impl Driver {
     }
 
     fn new_conditions(&self, node: &NodeName) -> Vec<Health> {
-        self.targets.get(node).map(|target| conditions(&target.policies)).unwrap_or_default()
+        self.targets
+            .get(node)
+            .map(|target| conditions(&target.policies))
+            .unwrap_or_default()
     }
 }
 
@@ -222,10 +234,22 @@ async fn apply(
     let within = recorder.shared.limits.apply;
     let deadline = clock::now().plus(within);
     let store = &recorder.shared.store;
-    store.open_job(node.clone(), id, JobKind::Apply, target.catalog, deadline).await?;
+    store
+        .open_job(node.clone(), id, JobKind::Apply, target.catalog, deadline)
+        .await?;
     recorder.state(node, NodeState::Applying, None).await?;
-    let task = Task::Apply { catalog: target.catalog, secrets: target.secrets, approval };
-    let order = Order { node, id, task, within, shown: Some(NodeState::Applying) };
+    let task = Task::Apply {
+        catalog: target.catalog,
+        secrets: target.secrets,
+        approval,
+    };
+    let order = Order {
+        node,
+        id,
+        task,
+        within,
+        shown: Some(NodeState::Applying),
+    };
     Ok(match perform(recorder, order).await {
         Ok(result) => outcome::of_apply(&result),
         Err(error) => (StepOutcome::Failed(error.to_string()), None),

@@ -51,7 +51,10 @@ pub(super) struct Steps(BTreeMap<NodeName, u32>);
 impl Steps {
     pub(super) fn next(&mut self, recorder: &Recorder, node: &NodeName) -> JobId {
         let step = self.0.entry(node.clone()).or_default();
-        let id = JobId { run: recorder.run, step: *step };
+        let id = JobId {
+            run: recorder.run,
+            step: *step,
+        };
         *step += 1;
         id
     }
@@ -71,7 +74,10 @@ pub(super) enum Stage<T> {
 
 impl<T> Stage<T> {
     pub(super) fn cancelled(operator: &str) -> Self {
-        Self::Over { phase: RunPhase::Cancelled, reason: format!("cancelled by {operator}") }
+        Self::Over {
+            phase: RunPhase::Cancelled,
+            reason: format!("cancelled by {operator}"),
+        }
     }
 }
 
@@ -101,7 +107,11 @@ async fn go(mut driver: Driver) -> Result<(), StoreError> {
         Stage::Done(()) => recorder.phase(RunPhase::Succeeded, None).await,
         Stage::Over { phase, reason } => recorder.phase(phase, Some(reason)).await,
         Stage::Interrupted => {
-            recorder.shared.store.interrupt_run(recorder.run, clock::now()).await?;
+            recorder
+                .shared
+                .store
+                .interrupt_run(recorder.run, clock::now())
+                .await?;
             recorder.shared.live.tell(recorder.run);
             Ok(())
         }
@@ -189,7 +199,9 @@ impl Driver {
     pub(super) async fn leave_untouched(&self, reason: &str) -> Result<(), StoreError> {
         if self.kind == RunKind::Apply {
             for node in self.targets.keys() {
-                self.recorder.state(node, NodeState::Untouched, Some(reason)).await?;
+                self.recorder
+                    .state(node, NodeState::Untouched, Some(reason))
+                    .await?;
             }
         }
         Ok(())

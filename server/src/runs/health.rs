@@ -33,7 +33,13 @@ pub(super) async fn standing(
     mut conditions: Vec<Health>,
 ) -> Standing {
     let limits = recorder.shared.limits;
-    if recorder.shared.fleet.wait_at_most(node, limits.reconnect).await.is_none() {
+    if recorder
+        .shared
+        .fleet
+        .wait_at_most(node, limits.reconnect)
+        .await
+        .is_none()
+    {
         return Standing::Disconnected;
     }
     if conditions.is_empty() {
@@ -78,12 +84,29 @@ async fn ask(
     id: JobId,
     conditions: Vec<Health>,
 ) -> Result<Vec<String>, NoResult> {
-    let longest = conditions.iter().map(|condition| condition.within).max().unwrap_or(0);
+    let longest = conditions
+        .iter()
+        .map(|condition| condition.within)
+        .max()
+        .unwrap_or(0);
     let within = Duration::from_secs(longest.into()) + SLACK;
     let task = Task::Health(conditions);
-    Ok(match perform(recorder, Order { node, id, task, within, shown: None }).await? {
-        JobResult::Health { failing } => failing,
-        JobResult::Failed(why) => vec![why],
-        _ => vec!["the agent answered another question".to_owned()],
-    })
+    Ok(
+        match perform(
+            recorder,
+            Order {
+                node,
+                id,
+                task,
+                within,
+                shown: None,
+            },
+        )
+        .await?
+        {
+            JobResult::Health { failing } => failing,
+            JobResult::Failed(why) => vec![why],
+            _ => vec!["the agent answered another question".to_owned()],
+        },
+    )
 }

@@ -7,42 +7,61 @@ use crate::store::NodeUpdate;
 
 /// In words for people: `the server stopped while backend02 applied`.
 #[must_use]
-pub fn reason(phase: RunPhase, nodes: &[RunNode]) -> String {
-    let under_way: Vec<&str> =
-        nodes.iter().filter(|node| is_under_way(node.state)).map(|n| n.name.as_str()).collect();
+pub(crate) fn reason(phase: RunPhase, nodes: &[RunNode]) -> String {
+    let under_way: Vec<&str> = nodes
+        .iter()
+        .filter(|node| is_under_way(node.state))
+        .map(|n| n.name.as_str())
+        .collect();
     let untouched = nodes.iter().filter(|node| is_before(node.state)).count();
     let place = match phase {
         RunPhase::Planning => "while nodes planned: nothing was touched".to_owned(),
         RunPhase::Approval => "before the plan was approved: nothing was touched".to_owned(),
         _ if under_way.is_empty() => format!("between two steps: {untouched} untouched"),
-        _ => format!("while {} applied: {untouched} untouched", under_way.join(", ")),
+        _ => format!(
+            "while {} applied: {untouched} untouched",
+            under_way.join(", ")
+        ),
     };
     format!("the server stopped {place}")
 }
 
 /// What becomes of each node's place in the record: what is under way may still report.
 #[must_use]
-pub fn updates(nodes: &[RunNode]) -> Vec<(NodeName, NodeUpdate)> {
+pub(crate) fn updates(nodes: &[RunNode]) -> Vec<(NodeName, NodeUpdate)> {
     let update = |node: &RunNode| {
         let (state, reason) = if is_under_way(node.state) {
-            (NodeState::Waiting, "the server stopped; the result is awaited")
+            (
+                NodeState::Waiting,
+                "the server stopped; the result is awaited",
+            )
         } else if is_before(node.state) {
             (NodeState::Untouched, "the server stopped before its turn")
         } else {
             return None;
         };
-        let update = NodeUpdate { state, reason: Some(reason.to_owned()), counts: None };
+        let update = NodeUpdate {
+            state,
+            reason: Some(reason.to_owned()),
+            counts: None,
+        };
         Some((node.name.clone(), update))
     };
     nodes.iter().filter_map(update).collect()
 }
 
 const fn is_under_way(state: NodeState) -> bool {
-    matches!(state, NodeState::Applying | NodeState::Checking | NodeState::Waiting)
+    matches!(
+        state,
+        NodeState::Applying | NodeState::Checking | NodeState::Waiting
+    )
 }
 
 const fn is_before(state: NodeState) -> bool {
-    matches!(state, NodeState::Pending | NodeState::Planning | NodeState::Planned)
+    matches!(
+        state,
+        NodeState::Pending | NodeState::Planning | NodeState::Planned
+    )
 }
 
 #[cfg(test)]

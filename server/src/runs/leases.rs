@@ -20,7 +20,10 @@ struct Table {
 
 impl Default for Table {
     fn default() -> Self {
-        Self { held: Mutex::default(), released: watch::Sender::new(0) }
+        Self {
+            held: Mutex::default(),
+            released: watch::Sender::new(0),
+        }
     }
 }
 
@@ -43,16 +46,27 @@ impl Leases {
     pub(super) fn take(&self, run: RunId, keys: &BTreeSet<Key>) -> Result<Lease, Held> {
         let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((key, by)) = keys.iter().find_map(|key| Some((key, *held.get(key)?))) {
-            return Err(Held { key: key.clone(), by });
+            return Err(Held {
+                key: key.clone(),
+                by,
+            });
         }
         held.extend(keys.iter().map(|key| (key.clone(), run)));
-        Ok(Lease { table: Arc::clone(&self.0), run })
+        Ok(Lease {
+            table: Arc::clone(&self.0),
+            run,
+        })
     }
 
     /// Who holds one of them, if anybody does.
     pub(super) fn holder(&self, keys: &BTreeSet<Key>) -> Option<Held> {
         let held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.iter().find_map(|key| Some(Held { key: key.clone(), by: *held.get(key)? }))
+        keys.iter().find_map(|key| {
+            Some(Held {
+                key: key.clone(),
+                by: *held.get(key)?,
+            })
+        })
     }
 
     /// Changes whenever something is given back.
@@ -63,7 +77,11 @@ impl Leases {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let mut held = self.table.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self
+            .table
+            .held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         held.retain(|_, run| *run != self.run);
         drop(held);
         self.table.released.send_modify(|version| *version += 1);
@@ -76,7 +94,10 @@ mod tests {
 
     fn keys(names: &[(&str, &str)]) -> BTreeSet<Key> {
         let name = |(role, formula): &(&str, &str)| {
-            (role.parse().expect("a name"), formula.parse().expect("a name"))
+            (
+                role.parse().expect("a name"),
+                formula.parse().expect("a name"),
+            )
         };
         names.iter().map(name).collect()
     }
@@ -89,7 +110,10 @@ mod tests {
         let both = keys(&[("db", "base"), ("web", "app")]);
         let held = leases.take(RunId(2), &both).expect_err("held");
         assert_eq!(held.by, RunId(1));
-        assert!(leases.take(RunId(3), &keys(&[("db", "base")])).is_ok(), "nothing half taken");
+        assert!(
+            leases.take(RunId(3), &keys(&[("db", "base")])).is_ok(),
+            "nothing half taken"
+        );
         drop(lease);
         assert!(leases.take(RunId(2), &both).is_ok());
         assert_eq!(leases.holder(&both), None);

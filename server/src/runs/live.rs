@@ -29,7 +29,7 @@ struct Run {
 
 /// News of one run.
 #[derive(Debug)]
-pub struct Watching {
+pub(crate) struct Watching {
     /// Changes when there are new events in the store; closed when the run is over.
     pub news: watch::Receiver<u64>,
     pub progress: broadcast::Receiver<Event>,
@@ -54,13 +54,18 @@ impl Live {
     }
 
     pub(super) fn say(&self, run: RunId, word: Word) -> bool {
-        self.runs().get(&run).is_some_and(|run| run.mailbox.send(word).is_ok())
+        self.runs()
+            .get(&run)
+            .is_some_and(|run| run.mailbox.send(word).is_ok())
     }
 
     pub(super) fn watch(&self, run: RunId) -> Option<Watching> {
         let runs = self.runs();
         let run = runs.get(&run)?;
-        Some(Watching { news: run.news.subscribe(), progress: run.progress.subscribe() })
+        Some(Watching {
+            news: run.news.subscribe(),
+            progress: run.progress.subscribe(),
+        })
     }
 
     /// There are new events in the store.
@@ -106,10 +111,19 @@ impl Live {
     /// Only a node that the run waits for is heard.
     pub(super) fn progress(&self, node: &NodeName, progress: Progress, at: Timestamp) {
         let runs = self.runs();
-        let Some(run) = runs.get(&progress.job.run) else { return };
+        let Some(run) = runs.get(&progress.job.run) else {
+            return;
+        };
         if run.awaited.contains_key(&(node.clone(), progress.job)) {
-            let what = Happening::Progress { node: node.clone(), progress };
-            let _ = run.progress.send(Event { sequence: 0, at, what });
+            let what = Happening::Progress {
+                node: node.clone(),
+                progress,
+            };
+            let _ = run.progress.send(Event {
+                sequence: 0,
+                at,
+                what,
+            });
         }
     }
 

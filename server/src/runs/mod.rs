@@ -14,10 +14,10 @@
 mod apply;
 mod driver;
 mod health;
-pub mod interruption;
+pub(crate) mod interruption;
 mod leases;
 mod live;
-pub mod outcome;
+pub(crate) mod outcome;
 mod perform;
 mod plan;
 mod recorder;
@@ -35,12 +35,12 @@ use crate::clock;
 use crate::config::Limits;
 use crate::fleet::FleetHandle;
 use crate::store::{Recorded, Store, StoreError};
-pub use live::Watching;
-pub use start::StartError;
+pub(crate) use live::Watching;
+pub(crate) use start::StartError;
 
 /// Cloneable handle to everything about runs.
 #[derive(Debug, Clone)]
-pub struct Runs(Arc<Shared>);
+pub(crate) struct Runs(Arc<Shared>);
 
 /// What all drivers share.
 #[derive(Debug)]
@@ -64,27 +64,40 @@ enum Word {
 
 impl Runs {
     #[must_use]
-    pub fn new(store: Store, fleet: FleetHandle, limits: Limits, shutdown: CancellationToken) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        fleet: FleetHandle,
+        limits: Limits,
+        shutdown: CancellationToken,
+    ) -> Self {
         let (live, leases) = (live::Live::default(), leases::Leases::default());
         let drivers = TaskTracker::new();
-        Self(Arc::new(Shared { store, fleet, limits, live, leases, drivers, shutdown }))
+        Self(Arc::new(Shared {
+            store,
+            fleet,
+            limits,
+            live,
+            leases,
+            drivers,
+            shutdown,
+        }))
     }
 
     /// Says yes to a planned run; false where none waits for that.
     #[must_use]
-    pub fn approve(&self, run: RunId) -> bool {
+    pub(crate) fn approve(&self, run: RunId) -> bool {
         self.0.live.say(run, Word::Approve)
     }
 
     /// Stops a run after what is at hand; false where it is not under way.
     #[must_use]
-    pub fn cancel(&self, run: RunId, operator: &str) -> bool {
+    pub(crate) fn cancel(&self, run: RunId, operator: &str) -> bool {
         self.0.live.say(run, Word::Cancel(operator.to_owned()))
     }
 
     /// News of a run under way; none where it is over.
     #[must_use]
-    pub fn watch(&self, run: RunId) -> Option<Watching> {
+    pub(crate) fn watch(&self, run: RunId) -> Option<Watching> {
         self.0.live.watch(run)
     }
 
@@ -92,10 +105,18 @@ impl Runs {
     ///
     /// # Errors
     /// It could not be kept: the agent must send it again.
-    pub async fn result(&self, node: &NodeName, job: JobId, result: JobResult) -> Result<(), StoreError> {
+    pub(crate) async fn result(
+        &self,
+        node: &NodeName,
+        job: JobId,
+        result: JobResult,
+    ) -> Result<(), StoreError> {
         let shared = &self.0;
         let at = clock::now();
-        let recorded = shared.store.record_result(node.clone(), job, result.clone(), at).await?;
+        let recorded = shared
+            .store
+            .record_result(node.clone(), job, result.clone(), at)
+            .await?;
         // Health is not kept, and what comes twice was handed over the first time.
         if recorded != Recorded::Duplicate {
             shared.live.deliver(node, job, result);
@@ -104,17 +125,17 @@ impl Runs {
     }
 
     /// A sign of life: for those who watch now, and nobody else.
-    pub fn progress(&self, node: &NodeName, progress: Progress) {
+    pub(crate) fn progress(&self, node: &NodeName, progress: Progress) {
         self.0.live.progress(node, progress, clock::now());
     }
 
     /// A removed node will never answer again.
-    pub fn removed(&self, node: &NodeName) {
+    pub(crate) fn removed(&self, node: &NodeName) {
         self.0.live.removed(node);
     }
 
     /// Waits until all drivers have put their runs down.
-    pub async fn finished(&self) {
+    pub(crate) async fn finished(&self) {
         self.0.drivers.close();
         self.0.drivers.wait().await;
     }

@@ -8,7 +8,7 @@ use crate::store::NodeUpdate;
 
 /// How an apply ended on one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StepOutcome {
+pub(crate) enum StepOutcome {
     InSync,
     Changed,
     Failed(String),
@@ -17,35 +17,44 @@ pub enum StepOutcome {
 
 impl StepOutcome {
     #[must_use]
-    pub const fn is_good(&self) -> bool {
+    pub(crate) const fn is_good(&self) -> bool {
         matches!(self, Self::InSync | Self::Changed)
     }
 
     /// The node's place in the run's record once this is all that happened.
     #[must_use]
-    pub fn update(&self, counts: Option<(u32, u32)>) -> NodeUpdate {
+    pub(crate) fn update(&self, counts: Option<(u32, u32)>) -> NodeUpdate {
         let (state, reason) = match self {
             Self::InSync => (NodeState::InSync, None),
             Self::Changed => (NodeState::Changed, None),
             Self::Failed(why) => (NodeState::Failed, Some(why.clone())),
-            Self::Cancelled => (NodeState::Failed, Some("cancelled before it was done".to_owned())),
+            Self::Cancelled => (
+                NodeState::Failed,
+                Some("cancelled before it was done".to_owned()),
+            ),
         };
-        NodeUpdate { state, reason, counts }
+        NodeUpdate {
+            state,
+            reason,
+            counts,
+        }
     }
 }
 
 /// The outcome of an apply job, with the number of changed and failed resources.
 #[must_use]
-pub fn of_apply(result: &JobResult) -> (StepOutcome, Option<(u32, u32)>) {
+pub(crate) fn of_apply(result: &JobResult) -> (StepOutcome, Option<(u32, u32)>) {
     match result {
         JobResult::Applied(report) => (of_report(report), Some(counts(report))),
-        JobResult::Cancelled(report) => {
-            (StepOutcome::Cancelled, Some(report.as_ref().map_or((0, 0), counts)))
-        }
+        JobResult::Cancelled(report) => (
+            StepOutcome::Cancelled,
+            Some(report.as_ref().map_or((0, 0), counts)),
+        ),
         JobResult::Failed(why) => (StepOutcome::Failed(why.clone()), None),
-        JobResult::Planned(_) | JobResult::Health { .. } | JobResult::Executed { .. } => {
-            (StepOutcome::Failed("the agent answered another question".to_owned()), None)
-        }
+        JobResult::Planned(_) | JobResult::Health { .. } | JobResult::Executed { .. } => (
+            StepOutcome::Failed("the agent answered another question".to_owned()),
+            None,
+        ),
     }
 }
 
@@ -53,7 +62,7 @@ pub fn of_apply(result: &JobResult) -> (StepOutcome, Option<(u32, u32)>) {
 ///
 /// # Errors
 /// The agent could not plan at all, or at least one resource.
-pub fn of_plan(result: &JobResult) -> Result<&Plan, String> {
+pub(crate) fn of_plan(result: &JobResult) -> Result<&Plan, String> {
     match result {
         JobResult::Planned(plan) => match plan.failures().next() {
             None => Ok(plan),
@@ -68,7 +77,11 @@ pub fn of_plan(result: &JobResult) -> Result<&Plan, String> {
 fn of_report(report: &ApplyReport) -> StepOutcome {
     let Some(stopped) = report.stopped_at() else {
         let changed = report.changed() > 0;
-        return if changed { StepOutcome::Changed } else { StepOutcome::InSync };
+        return if changed {
+            StepOutcome::Changed
+        } else {
+            StepOutcome::InSync
+        };
     };
     let id = &stopped.id;
     match &stopped.outcome {
@@ -77,16 +90,23 @@ fn of_report(report: &ApplyReport) -> StepOutcome {
         ResourceOutcome::NotApproved(changes) => {
             let verbs: Vec<&str> = changes.iter().map(|change| change.verb.as_str()).collect();
             let verbs = verbs.join(", ");
-            StepOutcome::Failed(format!("{id}: would {verbs}, which was not approved: plan again"))
+            StepOutcome::Failed(format!(
+                "{id}: would {verbs}, which was not approved: plan again"
+            ))
         }
-        ResourceOutcome::Skipped { after } => StepOutcome::Failed(format!("{id}: skipped after {after}")),
+        ResourceOutcome::Skipped { after } => {
+            StepOutcome::Failed(format!("{id}: skipped after {after}"))
+        }
         ResourceOutcome::InSync | ResourceOutcome::Changed(_) => StepOutcome::Changed,
     }
 }
 
 fn counts(report: &ApplyReport) -> (u32, u32) {
     let failed = report.resources.iter().filter(|applied| {
-        matches!(applied.outcome, ResourceOutcome::Failed { .. } | ResourceOutcome::NotApproved(_))
+        matches!(
+            applied.outcome,
+            ResourceOutcome::Failed { .. } | ResourceOutcome::NotApproved(_)
+        )
     });
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     (number(report.changed()), number(failed.count()))

@@ -81,8 +81,15 @@ pub(super) async fn perform(recorder: &Recorder, order: Order<'_>) -> Result<Job
         {
             recorder.state(node, state, None).await?;
         }
-        if let Some(result) =
-            tell(recorder, &order, &connection, deadline, &mut known, &mut result).await?
+        if let Some(result) = tell(
+            recorder,
+            &order,
+            &connection,
+            deadline,
+            &mut known,
+            &mut result,
+        )
+        .await?
         {
             return Ok(result);
         }
@@ -101,7 +108,9 @@ pub(super) async fn perform(recorder: &Recorder, order: Order<'_>) -> Result<Job
         }
         if order.shown.is_some() {
             waiting = true;
-            recorder.state(node, NodeState::Waiting, Some("its connection is gone")).await?;
+            recorder
+                .state(node, NodeState::Waiting, Some("its connection is gone"))
+                .await?;
         }
     }
 }
@@ -117,9 +126,11 @@ async fn tell(
 ) -> Result<Option<JobResult>, NoResult> {
     let request = match known {
         // Sent again, it is not run again: the agent knows it by its id.
-        Known::No | Known::Perhaps => {
-            ServerRequest::Job(Box::new(Job { id: order.id, deadline, task: order.task.clone() }))
-        }
+        Known::No | Known::Perhaps => ServerRequest::Job(Box::new(Job {
+            id: order.id,
+            deadline,
+            task: order.task.clone(),
+        })),
         Known::Yes => ServerRequest::JobState(order.id),
     };
     if *known == Known::No {
@@ -130,7 +141,9 @@ async fn tell(
         Ok(ServerReply::Job(JobState::Finished(finished))) => {
             let at = clock::now();
             let store = &recorder.shared.store;
-            store.record_result(order.node.clone(), order.id, finished.clone(), at).await?;
+            store
+                .record_result(order.node.clone(), order.id, finished.clone(), at)
+                .await?;
             return Ok(Some(finished));
         }
         Ok(ServerReply::Job(JobState::Refused(why))) => return Ok(Some(JobResult::Failed(why))),
@@ -139,7 +152,9 @@ async fn tell(
             return result.try_recv().map(Some).map_err(|_| NoResult::Forgotten);
         }
         Ok(ServerReply::Job(JobState::Unknown) | ServerReply::Pong) => {
-            return Ok(Some(JobResult::Failed("its agent does not understand the job".to_owned())));
+            return Ok(Some(JobResult::Failed(
+                "its agent does not understand the job".to_owned(),
+            )));
         }
         Err(error) => tracing::debug!(node = %order.node, %error, "job not delivered"),
     }

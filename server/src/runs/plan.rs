@@ -23,7 +23,12 @@ impl Driver {
         for (node, target) in &self.targets {
             let id = self.steps.next(&self.recorder, node);
             sent.push((node.clone(), id));
-            jobs.spawn(plan(self.recorder.clone(), node.clone(), id, target.clone()));
+            jobs.spawn(plan(
+                self.recorder.clone(),
+                node.clone(),
+                id,
+                target.clone(),
+            ));
         }
         let mut plans = BTreeMap::new();
         let mut failures = Vec::new();
@@ -55,11 +60,16 @@ impl Driver {
         if self.kind == RunKind::Apply {
             for node in plans.keys() {
                 let reason = Some("another node cannot plan");
-                self.recorder.state(node, NodeState::Untouched, reason).await?;
+                self.recorder
+                    .state(node, NodeState::Untouched, reason)
+                    .await?;
             }
             failures.push("nothing was touched".to_owned());
         }
-        Ok(Stage::Over { phase: RunPhase::Failed, reason: failures.join("; ") })
+        Ok(Stage::Over {
+            phase: RunPhase::Failed,
+            reason: failures.join("; "),
+        })
     }
 }
 
@@ -83,24 +93,49 @@ async fn plan_one(
     let within = recorder.shared.limits.plan;
     let deadline = clock::now().plus(within);
     let store = &recorder.shared.store;
-    store.open_job(node.clone(), id, JobKind::Plan, target.catalog, deadline).await?;
+    store
+        .open_job(node.clone(), id, JobKind::Plan, target.catalog, deadline)
+        .await?;
     recorder.state(node, NodeState::Planning, None).await?;
-    let task = Task::Plan { catalog: target.catalog, secrets: target.secrets };
-    let order = Order { node, id, task, within, shown: None };
+    let task = Task::Plan {
+        catalog: target.catalog,
+        secrets: target.secrets,
+    };
+    let order = Order {
+        node,
+        id,
+        task,
+        within,
+        shown: None,
+    };
     let planned = match perform(recorder, order).await {
         Ok(result) => outcome::of_plan(&result).cloned(),
         Err(error) => Err(error.to_string()),
     };
     let update = match &planned {
         Ok(plan) => {
-            let changing = plan.resources.iter().filter(|r| !r.outcome.changes().is_empty()).count();
-            let state = if plan.in_sync() { NodeState::InSync } else { NodeState::Planned };
+            let changing = plan
+                .resources
+                .iter()
+                .filter(|r| !r.outcome.changes().is_empty())
+                .count();
+            let state = if plan.in_sync() {
+                NodeState::InSync
+            } else {
+                NodeState::Planned
+            };
             let changed = u32::try_from(changing).unwrap_or(u32::MAX);
-            NodeUpdate { state, reason: None, counts: Some((changed, 0)) }
+            NodeUpdate {
+                state,
+                reason: None,
+                counts: Some((changed, 0)),
+            }
         }
-        Err(why) => {
-            NodeUpdate { state: NodeState::Failed, reason: Some(why.clone()), counts: Some((0, 1)) }
-        }
+        Err(why) => NodeUpdate {
+            state: NodeState::Failed,
+            reason: Some(why.clone()),
+            counts: Some((0, 1)),
+        },
     };
     recorder.node(node, update).await?;
     Ok(planned)

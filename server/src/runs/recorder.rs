@@ -23,13 +23,19 @@ impl Recorder {
         reason: Option<String>,
     ) -> Result<(), StoreError> {
         tracing::info!(run = %self.run, ?phase, reason, "run");
-        self.shared.store.set_phase(self.run, phase, reason, clock::now()).await?;
+        self.shared
+            .store
+            .set_phase(self.run, phase, reason, clock::now())
+            .await?;
         self.shared.live.tell(self.run);
         Ok(())
     }
 
     pub(super) async fn node(&self, node: &NodeName, update: NodeUpdate) -> Result<(), StoreError> {
-        self.shared.store.set_run_node(self.run, node.clone(), update, clock::now()).await?;
+        self.shared
+            .store
+            .set_run_node(self.run, node.clone(), update, clock::now())
+            .await?;
         self.shared.live.tell(self.run);
         Ok(())
     }
@@ -41,7 +47,15 @@ impl Recorder {
         reason: Option<&str>,
     ) -> Result<(), StoreError> {
         let reason = reason.map(str::to_owned);
-        self.node(node, NodeUpdate { state, reason, counts: None }).await
+        self.node(
+            node,
+            NodeUpdate {
+                state,
+                reason,
+                counts: None,
+            },
+        )
+        .await
     }
 
     pub(super) async fn note(&self, text: String) -> Result<(), StoreError> {

@@ -21,7 +21,7 @@ use crate::store::{NewRun, NodeRecord, NodeUpdate, RunCatalog, StoreError};
 
 /// Why a run does not begin.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub(crate) enum StartError {
     #[error("{}", .0.message)]
     Target(Box<Diagnostic>),
     #[error("the states do not compile")]
@@ -29,7 +29,11 @@ pub enum StartError {
     #[error("not reachable: {}", .0.join(", "))]
     Unreachable(Vec<String>),
     #[error("{}", held_text(.key, .by.as_deref(), *.run))]
-    Held { key: (String, String), run: RunId, by: Option<Box<RunSummary>> },
+    Held {
+        key: (String, String),
+        run: RunId,
+        by: Option<Box<RunSummary>>,
+    },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -40,7 +44,7 @@ impl Runs {
     /// # Errors
     /// The target names nobody, a node does not compile or cannot be reached, or another run holds
     /// what this one needs.
-    pub async fn start(
+    pub(crate) async fn start(
         &self,
         kind: RunKind,
         operator: OperatorName,
@@ -48,7 +52,8 @@ impl Runs {
         approved: bool,
         snapshot: &Snapshot,
     ) -> Result<RunId, StartError> {
-        let selected = target::select(&start.target, &snapshot.fleet).map_err(StartError::Target)?;
+        let selected =
+            target::select(&start.target, &snapshot.fleet).map_err(StartError::Target)?;
         let errors = snapshot.errors(&selected);
         if !errors.is_empty() {
             return Err(StartError::Invalid(errors));
@@ -58,7 +63,11 @@ impl Runs {
             return Err(StartError::Unreachable(away.into_values().collect()));
         }
         let setup = setup(&present, snapshot);
-        let needs = if kind == RunKind::Apply { needs(&present, snapshot) } else { BTreeSet::new() };
+        let needs = if kind == RunKind::Apply {
+            needs(&present, snapshot)
+        } else {
+            BTreeSet::new()
+        };
         if !start.wait
             && let Some(held) = self.0.leases.holder(&needs)
         {
@@ -70,10 +79,20 @@ impl Runs {
             operator,
             snapshot: snapshot.states.name(),
             diagnostics: snapshot.warnings(&selected),
-            nodes: selected.iter().filter_map(|node| catalog_of(node, &away, snapshot)).collect(),
+            nodes: selected
+                .iter()
+                .filter_map(|node| catalog_of(node, &away, snapshot))
+                .collect(),
         };
-        let run = self.0.store.create_run(record, snapshot.blobs(&present), clock::now()).await?;
-        let recorder = Recorder { shared: self.0.clone(), run };
+        let run = self
+            .0
+            .store
+            .create_run(record, snapshot.blobs(&present), clock::now())
+            .await?;
+        let recorder = Recorder {
+            shared: self.0.clone(),
+            run,
+        };
         // Somebody may have been quicker since the look above.
         let lease = match (kind, start.wait) {
             (RunKind::Plan, _) | (_, true) => None,
@@ -81,14 +100,26 @@ impl Runs {
         };
         for (node, why) in &away {
             let (state, reason) = (NodeState::SkippedUnreachable, Some(why.clone()));
-            recorder.node(node, NodeUpdate { state, reason, counts: None }).await?;
+            recorder
+                .node(
+                    node,
+                    NodeUpdate {
+                        state,
+                        reason,
+                        counts: None,
+                    },
+                )
+                .await?;
         }
         let driver = Driver {
             mailbox: self.0.live.begin(run),
             recorder,
             kind,
             approved,
-            targets: present.iter().filter_map(|node| target_of(node, snapshot)).collect(),
+            targets: present
+                .iter()
+                .filter_map(|node| target_of(node, snapshot))
+                .collect(),
             conditions: asked_before(&setup, snapshot),
             setup,
             needs,
@@ -107,7 +138,9 @@ impl Runs {
         let connected = self.0.fleet.connected().await;
         let (mut present, mut away) = (Vec::new(), BTreeMap::new());
         for node in selected {
-            let enrolled = snapshot.node(node).is_some_and(|record| record.enrolled.is_some());
+            let enrolled = snapshot
+                .node(node)
+                .is_some_and(|record| record.enrolled.is_some());
             if connected.contains(node) {
                 present.push(node.clone());
             } else if enrolled {
@@ -135,19 +168,41 @@ impl Runs {
     async fn held(&self, held: Held) -> Result<StartError, StoreError> {
         let by = self.0.store.run_summary(held.by).await?.map(Box::new);
         let key = (held.key.0.to_string(), held.key.1.to_string());
-        Ok(StartError::Held { key, run: held.by, by })
+        Ok(StartError::Held {
+            key,
+            run: held.by,
+            by,
+        })
     }
 }
 
 fn held_text(key: &(String, String), by: Option<&RunSummary>, run: RunId) -> String {
     let (role, formula) = key;
-    let Some(by) = by else { return format!("run {run} holds {role}/{formula}") };
-    let busy = |state| matches!(state, NodeState::Applying | NodeState::Checking | NodeState::Waiting);
-    let at: Vec<&str> =
-        by.nodes.iter().filter(|node| busy(node.state)).map(|node| node.name.as_str()).collect();
+    let Some(by) = by else {
+        return format!("run {run} holds {role}/{formula}");
+    };
+    let busy = |state| {
+        matches!(
+            state,
+            NodeState::Applying | NodeState::Checking | NodeState::Waiting
+        )
+    };
+    let at: Vec<&str> = by
+        .nodes
+        .iter()
+        .filter(|node| busy(node.state))
+        .map(|node| node.name.as_str())
+        .collect();
     let phase = format!("{:?}", by.phase).to_lowercase();
-    let place = if at.is_empty() { phase } else { format!("{phase}, at {}", at.join(", ")) };
-    format!("run {run} by {} over `{}` holds {role}/{formula} ({place})", by.operator, by.target)
+    let place = if at.is_empty() {
+        phase
+    } else {
+        format!("{phase}, at {}", at.join(", "))
+    };
+    format!(
+        "run {run} by {} over `{}` holds {role}/{formula} ({place})",
+        by.operator, by.target
+    )
 }
 
 fn catalog_of(
@@ -156,8 +211,11 @@ fn catalog_of(
     snapshot: &Snapshot,
 ) -> Option<RunCatalog> {
     let record = snapshot.node(node)?;
-    let state =
-        if away.contains_key(node) { NodeState::SkippedUnreachable } else { NodeState::Pending };
+    let state = if away.contains_key(node) {
+        NodeState::SkippedUnreachable
+    } else {
+        NodeState::Pending
+    };
     Some(RunCatalog {
         name: node.clone(),
         roles: record.roles.clone(),
@@ -182,34 +240,72 @@ fn needs(nodes: &[NodeName], snapshot: &Snapshot) -> BTreeSet<Key> {
     let formulas = |role: &RoleName| {
         let info = snapshot.compilation.roles.get(role);
         let formulas = info.map(|info| info.formulas.clone()).unwrap_or_default();
-        formulas.into_iter().map(|formula| (role.clone(), formula)).collect::<Vec<_>>()
+        formulas
+            .into_iter()
+            .map(|formula| (role.clone(), formula))
+            .collect::<Vec<_>>()
     };
     roles.iter().flat_map(formulas).collect()
 }
 
 fn roles_of(nodes: &[NodeName], snapshot: &Snapshot) -> BTreeSet<RoleName> {
-    nodes.iter().filter_map(|node| snapshot.node(node)).flat_map(|node| node.roles.clone()).collect()
+    nodes
+        .iter()
+        .filter_map(|node| snapshot.node(node))
+        .flat_map(|node| node.roles.clone())
+        .collect()
 }
 
 /// All registered members of the targets' roles, targeted or not.
 fn setup(targets: &[NodeName], snapshot: &Snapshot) -> Setup {
     let roles = roles_of(targets, snapshot);
     let members = snapshot.nodes.iter().filter_map(|node| {
-        let own: BTreeSet<RoleName> =
-            node.roles.iter().filter(|role| roles.contains(*role)).cloned().collect();
+        let own: BTreeSet<RoleName> = node
+            .roles
+            .iter()
+            .filter(|role| roles.contains(*role))
+            .cloned()
+            .collect();
         let formed = formed(node).intersection(&own).cloned().collect();
         let concerned = !own.is_empty() || targets.contains(&node.name);
-        concerned.then(|| (node.name.clone(), Member { roles: own, formed, work: None }))
+        concerned.then(|| {
+            (
+                node.name.clone(),
+                Member {
+                    roles: own,
+                    formed,
+                    work: None,
+                },
+            )
+        })
     });
     let rules = roles.iter().map(|role| {
-        let policies = snapshot.compilation.catalogs.values().flat_map(|c| &c.policies);
+        let policies = snapshot
+            .compilation
+            .catalogs
+            .values()
+            .flat_map(|c| &c.policies);
         let of_role = policies.filter(|policy| policy.role == *role);
-        let max_unavailable = of_role.map(|policy| policy.max_unavailable).min().unwrap_or(1);
+        let max_unavailable = of_role
+            .map(|policy| policy.max_unavailable)
+            .min()
+            .unwrap_or(1);
         let info = snapshot.compilation.roles.get(role);
-        let after = info.map(|info| info.after.iter().cloned().collect()).unwrap_or_default();
-        (role.clone(), Rule { max_unavailable, after })
+        let after = info
+            .map(|info| info.after.iter().cloned().collect())
+            .unwrap_or_default();
+        (
+            role.clone(),
+            Rule {
+                max_unavailable,
+                after,
+            },
+        )
     });
-    Setup { members: members.collect(), roles: rules.collect() }
+    Setup {
+        members: members.collect(),
+        roles: rules.collect(),
+    }
 }
 
 /// The roles that have been applied to a node, as the policies of its last catalog tell.
@@ -217,10 +313,17 @@ fn formed(node: &NodeRecord) -> BTreeSet<RoleName> {
     if node.is_bare() {
         return BTreeSet::new();
     }
-    let applied: BTreeSet<RoleName> =
-        node.policies.iter().map(|policy| policy.role.clone()).collect();
+    let applied: BTreeSet<RoleName> = node
+        .policies
+        .iter()
+        .map(|policy| policy.role.clone())
+        .collect();
     // Not known any more which: to count it in all of them is the careful guess.
-    if applied.is_empty() { node.roles.iter().cloned().collect() } else { applied }
+    if applied.is_empty() {
+        node.roles.iter().cloned().collect()
+    } else {
+        applied
+    }
 }
 
 /// Until its step, a member is asked what its last applied catalog says: the new one may speak of a
@@ -234,8 +337,16 @@ fn asked_before(
         if node.is_bare() {
             return Some((name.clone(), Vec::new()));
         }
-        let compiled = snapshot.compilation.catalogs.get(name).map(|c| c.policies.as_slice());
-        let known = if node.policies.is_empty() { compiled.unwrap_or_default() } else { &node.policies };
+        let compiled = snapshot
+            .compilation
+            .catalogs
+            .get(name)
+            .map(|c| c.policies.as_slice());
+        let known = if node.policies.is_empty() {
+            compiled.unwrap_or_default()
+        } else {
+            &node.policies
+        };
         Some((name.clone(), conditions(known)))
     };
     setup.members.keys().filter_map(of).collect()

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 /// A commit, and whether the tree differs from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Revision {
+pub(crate) struct Revision {
     pub commit: String,
     /// None where nobody can tell: there is no `git`, or it does not trust the directory.
     pub dirty: Option<bool>,
@@ -17,7 +17,11 @@ pub struct Revision {
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let commit = self.commit.get(..12).unwrap_or(&self.commit);
-        let dirty = if self.dirty == Some(true) { ", dirty" } else { "" };
+        let dirty = if self.dirty == Some(true) {
+            ", dirty"
+        } else {
+            ""
+        };
         write!(f, "git {commit}{dirty}")
     }
 }
@@ -25,9 +29,15 @@ impl fmt::Display for Revision {
 /// The revision of the work tree that `root` lies in.
 pub(super) fn revision(root: &Path) -> Option<Revision> {
     let root = root.canonicalize().ok()?;
-    let dot_git = root.ancestors().map(|folder| folder.join(".git")).find(|path| path.exists())?;
+    let dot_git = root
+        .ancestors()
+        .map(|folder| folder.join(".git"))
+        .find(|path| path.exists())?;
     let commit = head(&git_directory(&dot_git)?)?;
-    Some(Revision { commit, dirty: is_dirty(&root) })
+    Some(Revision {
+        commit,
+        dirty: is_dirty(&root),
+    })
 }
 
 /// `.git` is a directory, or (in a linked work tree) a file that names one.
@@ -36,12 +46,18 @@ fn git_directory(dot_git: &Path) -> Option<PathBuf> {
         return Some(dot_git.to_owned());
     }
     let text = fs::read_to_string(dot_git).ok()?;
-    Some(dot_git.parent()?.join(text.trim().strip_prefix("gitdir: ")?))
+    Some(
+        dot_git
+            .parent()?
+            .join(text.trim().strip_prefix("gitdir: ")?),
+    )
 }
 
 fn head(directory: &Path) -> Option<String> {
     let head = fs::read_to_string(directory.join("HEAD")).ok()?;
-    let Some(name) = head.trim().strip_prefix("ref: ") else { return hash(&head) };
+    let Some(name) = head.trim().strip_prefix("ref: ") else {
+        return hash(&head);
+    };
     let common = fs::read_to_string(directory.join("commondir")).ok();
     let common = common.map_or(directory.to_owned(), |common| directory.join(common.trim()));
     if let Ok(loose) = fs::read_to_string(common.join(name)) {
@@ -63,7 +79,12 @@ fn hash(text: &str) -> Option<String> {
 /// Asks `git`, without anything that the repository's configuration could make it run.
 fn is_dirty(root: &Path) -> Option<bool> {
     let output = Command::new("git")
-        .args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"])
+        .args([
+            "-c",
+            "core.fsmonitor=false",
+            "-c",
+            "core.hooksPath=/dev/null",
+        ])
         .args(["status", "--porcelain", "--no-renames", "--", "."])
         .current_dir(root)
         .env_clear()
@@ -73,7 +94,7 @@ fn is_dirty(root: &Path) -> Option<bool> {
         .stderr(Stdio::null())
         .output()
         .ok()?;
-    output.status.success().then(|| !output.stdout.is_empty())
+    output.status.success().then_some(!output.stdout.is_empty())
 }
 
 #[cfg(test)]
@@ -87,7 +108,11 @@ mod tests {
         fs::create_dir_all(git.join("refs/heads")).expect("made");
         fs::write(git.join("HEAD"), "ref: refs/heads/main\n").expect("written");
         let commit = "a".repeat(40);
-        fs::write(git.join("packed-refs"), format!("# pack\n{commit} refs/heads/main\n")).expect("written");
+        fs::write(
+            git.join("packed-refs"),
+            format!("# pack\n{commit} refs/heads/main\n"),
+        )
+        .expect("written");
         assert_eq!(head(&git), Some(commit));
         let loose = "b".repeat(40);
         fs::write(git.join("refs/heads/main"), format!("{loose}\n")).expect("written");

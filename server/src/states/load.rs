@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// An immutable snapshot.
 #[derive(Debug, Clone)]
-pub struct Loaded {
+pub(crate) struct Loaded {
     pub tree: Arc<StateTree>,
     pub digest: Digest,
     pub revision: Option<Revision>,
@@ -34,7 +34,7 @@ pub struct Loaded {
 impl Loaded {
     /// For records: `4be1…`, and the commit where there is one.
     #[must_use]
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match &self.revision {
             Some(revision) => format!("{} ({revision})", self.digest.short()),
             None => self.digest.short(),
@@ -43,7 +43,7 @@ impl Loaded {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum LoadError {
+pub(crate) enum LoadError {
     #[error("cannot read the states in {path}", path = path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("{path} is a symbolic link: states are plain files", path = .0.display())]
@@ -62,14 +62,18 @@ pub enum LoadError {
 ///
 /// # Errors
 /// Something cannot be read, is no plain file, is too large, or keeps changing.
-pub fn load(root: &Path) -> Result<Loaded, LoadError> {
+pub(crate) fn load(root: &Path) -> Result<Loaded, LoadError> {
     for _ in 0..ATTEMPTS {
         let before = walk(root)?;
         match read(root, &before) {
             Ok(tree) if walk(root)? == before => {
                 let digest = tree.digest();
                 let revision = git::revision(root);
-                return Ok(Loaded { tree: Arc::new(tree), digest, revision });
+                return Ok(Loaded {
+                    tree: Arc::new(tree),
+                    digest,
+                    revision,
+                });
             }
             // A file that has just been replaced is not there for a moment.
             Err(LoadError::Read { path, source }) if source.kind() != io::ErrorKind::NotFound => {
@@ -90,7 +94,10 @@ fn walk(root: &Path) -> Result<BTreeMap<String, Stamp>, LoadError> {
     let mut folders = vec![(root.to_owned(), String::new(), 0)];
     let mut bytes = 0;
     while let Some((folder, prefix, depth)) = folders.pop() {
-        let failed = |source| LoadError::Read { path: folder.clone(), source };
+        let failed = |source| LoadError::Read {
+            path: folder.clone(),
+            source,
+        };
         for entry in fs::read_dir(&folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let path = entry.path();
@@ -115,7 +122,12 @@ fn walk(root: &Path) -> Result<BTreeMap<String, Stamp>, LoadError> {
                     return Err(LoadError::TooLarge { path, size });
                 }
                 bytes += size;
-                let stamp = (metadata.ino(), size, metadata.ctime(), metadata.ctime_nsec());
+                let stamp = (
+                    metadata.ino(),
+                    size,
+                    metadata.ctime(),
+                    metadata.ctime_nsec(),
+                );
                 found.insert(relative, stamp);
             }
             if found.len() > FILES || bytes > BYTES {
@@ -132,7 +144,9 @@ fn read(root: &Path, files: &BTreeMap<String, Stamp>) -> Result<StateTree, LoadE
         let bytes = fs::read(&path).map_err(|source| LoadError::Read { path, source })?;
         Ok((relative.clone(), Arc::from(bytes)))
     };
-    Ok(StateTree { files: files.keys().map(one).collect::<Result<_, _>>()? })
+    Ok(StateTree {
+        files: files.keys().map(one).collect::<Result<_, _>>()?,
+    })
 }
 
 #[cfg(test)]
@@ -149,13 +163,19 @@ mod tests {
         fs::write(root.join(".git/config"), "x").expect("written");
         fs::write(root.join("roles/.db.yaml.swp"), "x").expect("written");
         let loaded = load(root).expect("loaded");
-        assert_eq!(loaded.tree.files.keys().collect::<Vec<_>>(), ["roles/db.yaml"]);
+        assert_eq!(
+            loaded.tree.files.keys().collect::<Vec<_>>(),
+            ["roles/db.yaml"]
+        );
         let again = load(root).expect("loaded");
         assert_eq!(again.digest, loaded.digest);
         fs::write(root.join("roles/db.yaml"), "role: dc").expect("written");
         assert_ne!(load(root).expect("loaded").digest, loaded.digest);
         std::os::unix::fs::symlink("/etc/passwd", root.join("roles/x.yaml")).expect("linked");
         assert!(matches!(load(root), Err(LoadError::Link(_))));
-        assert!(matches!(load(&root.join("none")), Err(LoadError::Read { .. })));
+        assert!(matches!(
+            load(&root.join("none")),
+            Err(LoadError::Read { .. })
+        ));
     }
 }

@@ -3,4 +3,4 @@
 mod git;
 mod load;
 
-pub use load::{LoadError, Loaded, load};
+pub(crate) use load::{LoadError, Loaded, load};

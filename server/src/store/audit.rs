@@ -8,7 +8,7 @@ use super::decode::{collect, parsed};
 use super::{Store, StoreError};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditEntry {
+pub(crate) struct AuditEntry {
     pub at: Timestamp,
     pub operator: OperatorName,
     /// Address that the request came from.
@@ -20,7 +20,7 @@ pub struct AuditEntry {
 }
 
 impl Store {
-    pub async fn audit(&self, entry: AuditEntry) -> Result<(), StoreError> {
+    pub(crate) async fn audit(&self, entry: AuditEntry) -> Result<(), StoreError> {
         self.write(move |db| {
             db.execute(
                 "INSERT INTO audit (at, operator, peer, what, outcome) VALUES (?, ?, ?, ?, ?)",
@@ -38,7 +38,7 @@ impl Store {
     }
 
     /// The last entries, newest first.
-    pub async fn audit_log(&self, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+    pub(crate) async fn audit_log(&self, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         self.read(move |db| {
             let mut statement = db.prepare("SELECT * FROM audit ORDER BY id DESC LIMIT ?")?;
             collect(&mut statement.query([limit])?, |row| {

@@ -18,7 +18,7 @@ use crate::files::{self, FileError};
 
 /// What the nodes of a run will ask for.
 #[derive(Debug, Clone, Default)]
-pub struct CatalogBlobs {
+pub(crate) struct CatalogBlobs {
     /// For each catalog the blobs that it names, itself included.
     pub catalogs: BTreeMap<Digest, Vec<Digest>>,
     pub contents: BTreeMap<Digest, Arc<[u8]>>,
@@ -29,13 +29,16 @@ pub enum BlobError {
     #[error("cannot keep a blob")]
     Keep(#[source] FileError),
     #[error("cannot look through the blobs in {path}", path = path.display())]
-    Sweep { path: PathBuf, source: std::io::Error },
+    Sweep {
+        path: PathBuf,
+        source: std::io::Error,
+    },
 }
 
 impl Store {
     /// Where the blob lies, if `node` may have it: named by the catalog of one of its open jobs or
     /// of its last applied one.
-    pub async fn blob_for(
+    pub(crate) async fn blob_for(
         &self,
         node: NodeName,
         digest: Digest,
@@ -85,7 +88,9 @@ pub(super) fn sweep(db: &Connection, root: &Path) -> Result<(), StoreError> {
         [],
     )?;
     let mut statement = db.prepare_cached("SELECT DISTINCT blob FROM catalog_blobs")?;
-    let kept = collect(&mut statement.query([])?, |row| Ok(row.get::<_, DigestColumn>(0)?.0))?;
+    let kept = collect(&mut statement.query([])?, |row| {
+        Ok(row.get::<_, DigestColumn>(0)?.0)
+    })?;
     let kept: std::collections::BTreeSet<Digest> = kept.into_iter().collect();
     let failed = |path: &Path| {
         let path = path.to_owned();
@@ -98,7 +103,9 @@ pub(super) fn sweep(db: &Connection, root: &Path) -> Result<(), StoreError> {
         let folder = folder.map_err(failed(root))?.path();
         for file in fs::read_dir(&folder).map_err(failed(&folder))? {
             let path = file.map_err(failed(&folder))?.path();
-            let digest = path.file_name().and_then(|name| name.to_str()?.parse().ok());
+            let digest = path
+                .file_name()
+                .and_then(|name| name.to_str()?.parse().ok());
             // What is no digest is what a crash left of a write.
             if !digest.is_some_and(|digest| kept.contains(&digest)) {
                 fs::remove_file(&path).map_err(failed(&path))?;

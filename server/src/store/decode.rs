@@ -25,25 +25,38 @@ pub(super) fn unsigned(number: i64) -> u64 {
 
 /// A value that is kept as JSON text: small, and to be read by people with `sqlite3`.
 pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value)
-        .map_err(|error| StoreError::Damaged { what: "value", cause: error.to_string() })
+    serde_json::to_string(value).map_err(|error| StoreError::Damaged {
+        what: "value",
+        cause: error.to_string(),
+    })
 }
 
-pub(super) fn from_json<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text)
-        .map_err(|error| StoreError::Damaged { what, cause: error.to_string() })
+pub(super) fn from_json<T: DeserializeOwned>(
+    what: &'static str,
+    text: &str,
+) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Damaged {
+        what,
+        cause: error.to_string(),
+    })
 }
 
 /// A value that is kept as the envelope's codec writes it.
 pub(super) fn to_bytes<T: Serialize>(what: &'static str, value: &T) -> Result<Vec<u8>, StoreError> {
-    codec::encode(value).map_err(|error| StoreError::Damaged { what, cause: error.to_string() })
+    codec::encode(value).map_err(|error| StoreError::Damaged {
+        what,
+        cause: error.to_string(),
+    })
 }
 
 pub(super) fn from_bytes<T: DeserializeOwned>(
     what: &'static str,
     bytes: &[u8],
 ) -> Result<T, StoreError> {
-    codec::decode(bytes, LIMIT).map_err(|error| StoreError::Damaged { what, cause: error.to_string() })
+    codec::decode(bytes, LIMIT).map_err(|error| StoreError::Damaged {
+        what,
+        cause: error.to_string(),
+    })
 }
 
 /// A name or other text that is parsed.
@@ -52,8 +65,10 @@ where
     T::Err: std::fmt::Display,
 {
     let text: String = row.get(column)?;
-    text.parse()
-        .map_err(|error: T::Err| StoreError::Damaged { what: column, cause: error.to_string() })
+    text.parse().map_err(|error: T::Err| StoreError::Damaged {
+        what: column,
+        cause: error.to_string(),
+    })
 }
 
 /// A digest as a column of 32 bytes.
@@ -94,6 +109,8 @@ pub(super) fn from_word<T: DeserializeOwned>(
     what: &'static str,
     word: String,
 ) -> Result<T, StoreError> {
-    serde_json::from_value(serde_json::Value::String(word))
-        .map_err(|error| StoreError::Damaged { what, cause: error.to_string() })
+    serde_json::from_value(serde_json::Value::String(word)).map_err(|error| StoreError::Damaged {
+        what,
+        cause: error.to_string(),
+    })
 }

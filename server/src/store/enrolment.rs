@@ -16,7 +16,7 @@ const FORGOTTEN_AFTER: std::time::Duration = std::time::Duration::from_secs(24 *
 
 /// A machine that waits for an operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pending {
+pub(crate) struct Pending {
     pub fingerprint: String,
     /// As the machine says: to be escaped before it is shown.
     pub proposed_name: String,
@@ -28,7 +28,7 @@ pub struct Pending {
 
 /// A node that an operator registers, with the token for it.
 #[derive(Debug, Clone)]
-pub struct NewNode {
+pub(crate) struct NewNode {
     pub name: NodeName,
     pub roles: Vec<RoleName>,
     pub labels: BTreeMap<String, String>,
@@ -38,7 +38,7 @@ pub struct NewNode {
 
 impl Store {
     /// Decides on a machine that wants in, and notes it.
-    pub async fn enrol(&self, asked: Asked, now: Timestamp) -> Result<Decision, StoreError> {
+    pub(crate) async fn enrol(&self, asked: Asked, now: Timestamp) -> Result<Decision, StoreError> {
         self.write(move |db| {
             let forgotten = now.0 - i64::try_from(FORGOTTEN_AFTER.as_nanos()).unwrap_or(0);
             db.execute("DELETE FROM pending WHERE last_seen < ?", [forgotten])?;
@@ -62,21 +62,30 @@ impl Store {
 
     /// Registers an expected node with a one-use token; an earlier token of it is void. False
     /// where the node has a key already.
-    pub async fn add_node(&self, new: NewNode) -> Result<bool, StoreError> {
+    pub(crate) async fn add_node(&self, new: NewNode) -> Result<bool, StoreError> {
         self.write(move |db| {
             if find(db, &new.name)?.is_some_and(|node| node.enrolled.is_some()) {
                 return Ok(false);
             }
-            describe(db, &new.name, &new.roles, &new.labels, new.address.as_deref())?;
+            describe(
+                db,
+                &new.name,
+                &new.roles,
+                &new.labels,
+                new.address.as_deref(),
+            )?;
             db.execute("DELETE FROM tokens WHERE node = ?", [new.name.as_str()])?;
-            db.execute("DELETE FROM former_nodes WHERE name = ?", [new.name.as_str()])?;
+            db.execute(
+                "DELETE FROM former_nodes WHERE name = ?",
+                [new.name.as_str()],
+            )?;
             tokens::insert(db, &new.token)?;
             Ok(true)
         })
         .await
     }
 
-    pub async fn pending(&self) -> Result<Vec<Pending>, StoreError> {
+    pub(crate) async fn pending(&self) -> Result<Vec<Pending>, StoreError> {
         self.read(|db| {
             let mut statement = db.prepare("SELECT * FROM pending ORDER BY first_seen")?;
             collect(&mut statement.query([])?, |row| {
@@ -94,7 +103,7 @@ impl Store {
     }
 
     /// Lets a waiting machine in as `name`. `Ok(Err)` says why not.
-    pub async fn accept(
+    pub(crate) async fn accept(
         &self,
         name: NodeName,
         fingerprint: String,
@@ -109,14 +118,17 @@ impl Store {
                 )
                 .optional()?;
             let Some(machine_id) = machine_id else {
-                return Ok(Err(format!("no machine with the fingerprint {fingerprint} waits")));
+                return Ok(Err(format!(
+                    "no machine with the fingerprint {fingerprint} waits"
+                )));
             };
             let known = find(db, &name)?;
             if known.as_ref().is_some_and(|node| node.enrolled.is_some()) {
                 return Ok(Err(format!("{name} is another machine already")));
             }
-            let (known_roles, labels, address) =
-                known.map(|node| (node.roles, node.labels, node.address)).unwrap_or_default();
+            let (known_roles, labels, address) = known
+                .map(|node| (node.roles, node.labels, node.address))
+                .unwrap_or_default();
             let roles = if roles.is_empty() { known_roles } else { roles };
             describe(db, &name, &roles, &labels, address.as_deref())?;
             db.execute("DELETE FROM former_nodes WHERE name = ?", [name.as_str()])?;
@@ -128,7 +140,7 @@ impl Store {
     }
 
     /// Keeps the certificate of a node's key. False where the node has another key by now.
-    pub async fn set_certificate(
+    pub(crate) async fn set_certificate(
         &self,
         name: NodeName,
         fingerprint: String,
@@ -168,11 +180,17 @@ fn situation(db: &Connection, asked: &Asked) -> Result<Situation, StoreError> {
     let pending: i64 = db.query_row("SELECT count(*) FROM pending", [], |row| row.get(0))?;
     Ok(Situation {
         holder: find_key(db, &asked.fingerprint)?,
-        revoked: exists("SELECT 1 FROM revoked_keys WHERE fingerprint = ?", &asked.fingerprint)?,
+        revoked: exists(
+            "SELECT 1 FROM revoked_keys WHERE fingerprint = ?",
+            &asked.fingerprint,
+        )?,
         token,
         expected,
         name_taken,
-        waiting: exists("SELECT 1 FROM pending WHERE fingerprint = ?", &asked.fingerprint)?,
+        waiting: exists(
+            "SELECT 1 FROM pending WHERE fingerprint = ?",
+            &asked.fingerprint,
+        )?,
         pending: usize::try_from(pending).unwrap_or(usize::MAX),
     })
 }
@@ -194,7 +212,12 @@ fn bind(
 }
 
 /// A stranger's words are cut: what cannot be a name is only shown.
-fn note_waiting(db: &Connection, asked: &Asked, why: &str, now: Timestamp) -> Result<(), StoreError> {
+fn note_waiting(
+    db: &Connection,
+    asked: &Asked,
+    why: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let cut = |text: &str, most: usize| text.chars().take(most).collect::<String>();
     db.execute(
         "INSERT INTO pending

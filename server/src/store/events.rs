@@ -10,12 +10,18 @@ use super::{Store, StoreError};
 
 impl Store {
     /// Appends a note for people.
-    pub async fn note(&self, run: RunId, text: String, at: Timestamp) -> Result<(), StoreError> {
-        self.write(move |db| append(db, run, at, &Happening::Note(text))).await
+    pub(crate) async fn note(&self, run: RunId, text: String, at: Timestamp) -> Result<(), StoreError> {
+        self.write(move |db| append(db, run, at, &Happening::Note(text)))
+            .await
     }
 
     /// At most `limit` events of a run, from a sequence number on.
-    pub async fn events(&self, run: RunId, from: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
+    pub(crate) async fn events(
+        &self,
+        run: RunId,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<Event>, StoreError> {
         self.read(move |db| {
             let mut statement = db.prepare_cached(
                 "SELECT * FROM events WHERE run = ? AND sequence >= ? ORDER BY sequence LIMIT ?",

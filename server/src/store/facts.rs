@@ -12,7 +12,7 @@ use super::nodes::{bump, version};
 use super::{Store, StoreError};
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct StoredFacts {
+pub(crate) struct StoredFacts {
     pub facts: Facts,
     pub at: Timestamp,
 }
@@ -20,7 +20,7 @@ pub struct StoredFacts {
 impl Store {
     /// Keeps a node's facts. The version rises only when they differ, so that a fleet that reports
     /// what is known costs no compilation.
-    pub async fn set_facts(
+    pub(crate) async fn set_facts(
         &self,
         node: NodeName,
         facts: Facts,
@@ -29,7 +29,11 @@ impl Store {
         self.write(move |db| {
             let bytes = to_bytes("facts", &facts)?;
             let before: Option<Vec<u8>> = db
-                .query_row("SELECT facts FROM facts WHERE node = ?", [node.as_str()], |r| r.get(0))
+                .query_row(
+                    "SELECT facts FROM facts WHERE node = ?",
+                    [node.as_str()],
+                    |r| r.get(0),
+                )
                 .optional()?;
             // A node that was removed a moment ago has no row to hang facts on: nothing to keep.
             db.execute(
@@ -45,16 +49,21 @@ impl Store {
         .await
     }
 
-    pub async fn facts(&self, node: NodeName) -> Result<Option<StoredFacts>, StoreError> {
+    pub(crate) async fn facts(&self, node: NodeName) -> Result<Option<StoredFacts>, StoreError> {
         self.read(move |db| {
             let found: Option<(Vec<u8>, i64)> = db
-                .query_row("SELECT facts, at FROM facts WHERE node = ?", [node.as_str()], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })
+                .query_row(
+                    "SELECT facts, at FROM facts WHERE node = ?",
+                    [node.as_str()],
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )
                 .optional()?;
             found
                 .map(|(bytes, at)| {
-                    Ok(StoredFacts { facts: from_bytes("facts", &bytes)?, at: Timestamp(at) })
+                    Ok(StoredFacts {
+                        facts: from_bytes("facts", &bytes)?,
+                        at: Timestamp(at),
+                    })
                 })
                 .transpose()
         })
@@ -63,14 +72,19 @@ impl Store {
 
     /// Everybody's, with the version that this is. Facts that another version of the server wrote
     /// and this one cannot read are left out: the agent reports again.
-    pub async fn all_facts(&self) -> Result<(BTreeMap<NodeName, Facts>, u64), StoreError> {
+    pub(crate) async fn all_facts(&self) -> Result<(BTreeMap<NodeName, Facts>, u64), StoreError> {
         self.read(|db| {
             let mut statement = db.prepare_cached("SELECT node, facts FROM facts")?;
             let rows = collect(&mut statement.query([])?, |row| {
                 let bytes: Vec<u8> = row.get("facts")?;
-                Ok((parsed::<NodeName>(row, "node")?, from_bytes("facts", &bytes).ok()))
+                Ok((
+                    parsed::<NodeName>(row, "node")?,
+                    from_bytes("facts", &bytes).ok(),
+                ))
             })?;
-            let known = rows.into_iter().filter_map(|(node, facts)| Some((node, facts?)));
+            let known = rows
+                .into_iter()
+                .filter_map(|(node, facts)| Some((node, facts?)));
             Ok((known.collect(), version(db, "facts")?))
         })
         .await

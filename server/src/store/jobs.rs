@@ -15,14 +15,14 @@ use crate::runs::outcome::{self, StepOutcome};
 /// What kept jobs ask for. Health is asked anew whenever it matters, so it is not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum JobKind {
+pub(crate) enum JobKind {
     Plan,
     Apply,
 }
 
 /// What became of a result that came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recorded {
+pub(crate) enum Recorded {
     /// Kept now; a run that is over has it in its record already.
     Kept,
     /// Was kept before.
@@ -33,7 +33,7 @@ pub enum Recorded {
 
 impl Store {
     /// Records a job before it is sent: from here on the node may fetch its blobs.
-    pub async fn open_job(
+    pub(crate) async fn open_job(
         &self,
         node: NodeName,
         job: JobId,
@@ -61,33 +61,15 @@ impl Store {
 
     /// Keeps a result and everything that follows from it, at once: the plan or report in the run,
     /// the applied catalog on the node, and, where the run is over already, the node's state.
-    pub async fn record_result(
+    pub(crate) async fn record_result(
         &self,
         node: NodeName,
         job: JobId,
         result: JobResult,
         at: Timestamp,
     ) -> Result<Recorded, StoreError> {
-        self.write(move |db| record(db, &node, job, &result, at)).await
-    }
-
-    /// The result of a job, if it has come.
-    pub async fn job_result(
-        &self,
-        node: NodeName,
-        job: JobId,
-    ) -> Result<Option<JobResult>, StoreError> {
-        self.read(move |db| {
-            let found: Option<Option<Vec<u8>>> = db
-                .query_row(
-                    "SELECT result FROM jobs WHERE run = ? AND node = ? AND step = ?",
-                    params![signed(job.run.0), node.as_str(), job.step],
-                    |row| row.get(0),
-                )
-                .optional()?;
-            found.flatten().map(|bytes| from_bytes("result", &bytes)).transpose()
-        })
-        .await
+        self.write(move |db| record(db, &node, job, &result, at))
+            .await
     }
 }
 
@@ -113,13 +95,20 @@ fn record(
             ))
         })
         .optional()?;
-    let Some((kind, catalog, known, policies)) = found else { return Ok(Recorded::Unknown) };
+    let Some((kind, catalog, known, policies)) = found else {
+        return Ok(Recorded::Unknown);
+    };
     if known {
         return Ok(Recorded::Duplicate);
     }
     db.execute(
         "UPDATE jobs SET result = ?4 WHERE run = ?1 AND node = ?2 AND step = ?3",
-        params![signed(job.run.0), node.as_str(), job.step, to_bytes("result", result)?],
+        params![
+            signed(job.run.0),
+            node.as_str(),
+            job.step,
+            to_bytes("result", result)?
+        ],
     )?;
     match from_word("kind", kind)? {
         JobKind::Plan => keep_plan(db, node, job, result)?,
@@ -155,7 +144,9 @@ fn keep_plan(
     job: JobId,
     result: &JobResult,
 ) -> Result<(), StoreError> {
-    let JobResult::Planned(plan) = result else { return Ok(()) };
+    let JobResult::Planned(plan) = result else {
+        return Ok(());
+    };
     db.execute(
         "UPDATE run_nodes SET plan = ? WHERE run = ? AND node = ?",
         params![to_bytes("plan", plan)?, signed(job.run.0), node.as_str()],
@@ -174,7 +165,11 @@ fn keep_report(
     };
     db.execute(
         "UPDATE run_nodes SET report = ? WHERE run = ? AND node = ?",
-        params![to_bytes("report", report)?, signed(job.run.0), node.as_str()],
+        params![
+            to_bytes("report", report)?,
+            signed(job.run.0),
+            node.as_str()
+        ],
     )?;
     Ok(())
 }

@@ -18,7 +18,9 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
         let migrate = |source| StoreError::Migrate { to, source };
         let transaction = connection.transaction().map_err(migrate)?;
         transaction.execute_batch(step).map_err(migrate)?;
-        transaction.pragma_update(None, "user_version", to).map_err(migrate)?;
+        transaction
+            .pragma_update(None, "user_version", to)
+            .map_err(migrate)?;
         transaction.commit().map_err(migrate)?;
     }
     Ok(())

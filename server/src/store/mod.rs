@@ -21,21 +21,24 @@ mod tokens;
 #[cfg(test)]
 mod tests;
 
-pub use audit::AuditEntry;
-pub use blobs::{BlobError, CatalogBlobs};
-pub use enrolment::{NewNode, Pending};
-pub use jobs::{JobKind, Recorded};
-pub use nodes::{NodeRecord, Registered};
-pub use operators::OperatorRecord;
-pub use runs::{NewRun, NodeUpdate, RunCatalog};
-pub use thread::Store;
-pub use tokens::TokenRecord;
+pub(crate) use audit::AuditEntry;
+pub(crate) use blobs::{BlobError, CatalogBlobs};
+pub(crate) use enrolment::{NewNode, Pending};
+pub(crate) use jobs::{JobKind, Recorded};
+pub(crate) use nodes::{NodeRecord, Registered};
+pub(crate) use operators::OperatorRecord;
+pub(crate) use runs::{NewRun, NodeUpdate, RunCatalog};
+pub(crate) use thread::Store;
+pub(crate) use tokens::TokenRecord;
 
 /// Why the database could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("cannot open the database {path}", path = path.display())]
-    Open { path: std::path::PathBuf, source: rusqlite::Error },
+    Open {
+        path: std::path::PathBuf,
+        source: rusqlite::Error,
+    },
     #[error("cannot start the database's thread")]
     Thread(#[source] std::io::Error),
     #[error("the database has schema {found}, this server knows up to {known}: use a newer server")]

@@ -13,7 +13,7 @@ use super::{Store, StoreError};
 
 /// A node as the registry has it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct NodeRecord {
+pub(crate) struct NodeRecord {
     pub name: NodeName,
     pub roles: Vec<RoleName>,
     pub labels: BTreeMap<String, String>,
@@ -32,7 +32,7 @@ pub struct NodeRecord {
 
 /// The key that a node is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Registered {
+pub(crate) struct Registered {
     pub fingerprint: String,
     pub machine_id: String,
     /// DER; none until it was first asked for after an operator accepted the node.
@@ -43,29 +43,30 @@ pub struct Registered {
 impl NodeRecord {
     /// Where its peers reach it.
     #[must_use]
-    pub fn effective_address(&self) -> Option<&str> {
+    pub(crate) fn effective_address(&self) -> Option<&str> {
         self.address.as_deref().or(self.seen_address.as_deref())
     }
 
     /// Nothing was ever applied to it.
     #[must_use]
-    pub const fn is_bare(&self) -> bool {
+    pub(crate) const fn is_bare(&self) -> bool {
         self.applied.is_none()
     }
 }
 
 impl Store {
     /// All nodes by name, with the version of the registry that this is.
-    pub async fn nodes(&self) -> Result<(Vec<NodeRecord>, u64), StoreError> {
-        self.read(|db| Ok((all(db)?, version(db, "registry")?))).await
+    pub(crate) async fn nodes(&self) -> Result<(Vec<NodeRecord>, u64), StoreError> {
+        self.read(|db| Ok((all(db)?, version(db, "registry")?)))
+            .await
     }
 
-    pub async fn node(&self, name: NodeName) -> Result<Option<NodeRecord>, StoreError> {
+    pub(crate) async fn node(&self, name: NodeName) -> Result<Option<NodeRecord>, StoreError> {
         self.read(move |db| find(db, &name)).await
     }
 
     /// Changes what an operator says of a node; false where there is no such node.
-    pub async fn set_node(
+    pub(crate) async fn set_node(
         &self,
         name: NodeName,
         roles: Option<Vec<RoleName>>,
@@ -73,7 +74,9 @@ impl Store {
         address: Option<String>,
     ) -> Result<bool, StoreError> {
         self.write(move |db| {
-            let Some(mut node) = find(db, &name)? else { return Ok(false) };
+            let Some(mut node) = find(db, &name)? else {
+                return Ok(false);
+            };
             if let Some(roles) = roles {
                 node.roles = roles;
             }
@@ -86,7 +89,13 @@ impl Store {
             if let Some(address) = address {
                 node.address = Some(address).filter(|address| !address.is_empty());
             }
-            describe(db, &node.name, &node.roles, &node.labels, node.address.as_deref())?;
+            describe(
+                db,
+                &node.name,
+                &node.roles,
+                &node.labels,
+                node.address.as_deref(),
+            )?;
             Ok(true)
         })
         .await
@@ -94,9 +103,11 @@ impl Store {
 
     /// Takes a node out: its key stays revoked and its name is never given away by a pool token.
     /// False where there is no such node.
-    pub async fn remove_node(&self, name: NodeName, at: Timestamp) -> Result<bool, StoreError> {
+    pub(crate) async fn remove_node(&self, name: NodeName, at: Timestamp) -> Result<bool, StoreError> {
         self.write(move |db| {
-            let Some(node) = find(db, &name)? else { return Ok(false) };
+            let Some(node) = find(db, &name)? else {
+                return Ok(false);
+            };
             let name = name.as_str();
             if let Some(key) = node.enrolled {
                 db.execute(
@@ -107,7 +118,10 @@ impl Store {
             db.execute("DELETE FROM tokens WHERE node = ?", [name])?;
             db.execute("DELETE FROM facts WHERE node = ?", [name])?;
             db.execute("DELETE FROM nodes WHERE name = ?", [name])?;
-            db.execute("INSERT OR REPLACE INTO former_nodes VALUES (?, ?)", params![name, at.0])?;
+            db.execute(
+                "INSERT OR REPLACE INTO former_nodes VALUES (?, ?)",
+                params![name, at.0],
+            )?;
             bump(db, "registry")?;
             bump(db, "facts")?;
             Ok(true)
@@ -116,7 +130,7 @@ impl Store {
     }
 
     /// Notes a connection of a node.
-    pub async fn node_seen(
+    pub(crate) async fn node_seen(
         &self,
         name: NodeName,
         address: String,
@@ -188,23 +202,35 @@ pub(super) fn find(db: &Connection, name: &NodeName) -> Result<Option<NodeRecord
     one(db, "SELECT * FROM nodes WHERE name = ?", name.as_str())
 }
 
-pub(super) fn find_key(db: &Connection, fingerprint: &str) -> Result<Option<NodeRecord>, StoreError> {
+pub(super) fn find_key(
+    db: &Connection,
+    fingerprint: &str,
+) -> Result<Option<NodeRecord>, StoreError> {
     one(db, "SELECT * FROM nodes WHERE fingerprint = ?", fingerprint)
 }
 
 pub(super) fn bump(db: &Connection, what: &str) -> Result<(), StoreError> {
-    db.execute("UPDATE versions SET version = version + 1 WHERE what = ?", [what])?;
+    db.execute(
+        "UPDATE versions SET version = version + 1 WHERE what = ?",
+        [what],
+    )?;
     Ok(())
 }
 
 pub(super) fn version(db: &Connection, what: &str) -> Result<u64, StoreError> {
-    let version: i64 =
-        db.query_row("SELECT version FROM versions WHERE what = ?", [what], |row| row.get(0))?;
+    let version: i64 = db.query_row(
+        "SELECT version FROM versions WHERE what = ?",
+        [what],
+        |row| row.get(0),
+    )?;
     Ok(super::decode::unsigned(version))
 }
 
 fn one(db: &Connection, query: &str, key: &str) -> Result<Option<NodeRecord>, StoreError> {
-    let found = db.prepare_cached(query)?.query_row([key], |row| Ok(decode(row))).optional()?;
+    let found = db
+        .prepare_cached(query)?
+        .query_row([key], |row| Ok(decode(row)))
+        .optional()?;
     found.transpose()
 }
 
@@ -228,7 +254,9 @@ fn decode(row: &Row<'_>) -> Result<NodeRecord, StoreError> {
         enrolled,
         last_seen: row.get::<_, Option<i64>>("last_seen")?.map(Timestamp),
         agent_version: row.get("agent_version")?,
-        applied: row.get::<_, Option<DigestColumn>>("applied")?.map(|column| column.0),
+        applied: row
+            .get::<_, Option<DigestColumn>>("applied")?
+            .map(|column| column.0),
         // From another version of the server: asked again with the next apply.
         policies: policies
             .and_then(|bytes| from_bytes("policy", &bytes).ok())

@@ -8,7 +8,7 @@ use super::decode::{collect, parsed};
 use super::{Store, StoreError};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OperatorRecord {
+pub(crate) struct OperatorRecord {
     pub name: OperatorName,
     pub fingerprint: String,
     pub created: Timestamp,
@@ -16,12 +16,16 @@ pub struct OperatorRecord {
 
 impl Store {
     /// False where there is an operator of that name.
-    pub async fn add_operator(&self, operator: OperatorRecord) -> Result<bool, StoreError> {
+    pub(crate) async fn add_operator(&self, operator: OperatorRecord) -> Result<bool, StoreError> {
         self.write(move |db| {
             let added = db.execute(
                 "INSERT INTO operators (name, fingerprint, created) VALUES (?, ?, ?)
                  ON CONFLICT DO NOTHING",
-                params![operator.name.as_str(), operator.fingerprint, operator.created.0],
+                params![
+                    operator.name.as_str(),
+                    operator.fingerprint,
+                    operator.created.0
+                ],
             )?;
             Ok(added > 0)
         })
@@ -29,14 +33,14 @@ impl Store {
     }
 
     /// False where there is no such operator.
-    pub async fn remove_operator(&self, name: OperatorName) -> Result<bool, StoreError> {
+    pub(crate) async fn remove_operator(&self, name: OperatorName) -> Result<bool, StoreError> {
         self.write(move |db| {
             Ok(db.execute("DELETE FROM operators WHERE name = ?", [name.as_str()])? > 0)
         })
         .await
     }
 
-    pub async fn operators(&self) -> Result<Vec<OperatorRecord>, StoreError> {
+    pub(crate) async fn operators(&self) -> Result<Vec<OperatorRecord>, StoreError> {
         self.read(|db| {
             let mut statement = db.prepare("SELECT * FROM operators ORDER BY name")?;
             collect(&mut statement.query([])?, |row| {
@@ -51,7 +55,7 @@ impl Store {
     }
 
     /// Whether this key is this operator's, now.
-    pub async fn is_operator(
+    pub(crate) async fn is_operator(
         &self,
         name: OperatorName,
         fingerprint: String,

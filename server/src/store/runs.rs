@@ -7,9 +7,7 @@ use brine_model::digest::Digest;
 use brine_model::name::{NodeName, OperatorName, RoleName};
 use brine_model::time::Timestamp;
 use brine_wire::job::RunId;
-use brine_wire::run::{
-    Happening, NodeState, RunDetail, RunKind, RunNode, RunPhase, RunSummary,
-};
+use brine_wire::run::{Happening, NodeState, RunDetail, RunKind, RunNode, RunPhase, RunSummary};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::blobs::{self, CatalogBlobs};
@@ -22,7 +20,7 @@ use crate::runs::interruption;
 
 /// The record of a run that begins.
 #[derive(Debug, Clone)]
-pub struct NewRun {
+pub(crate) struct NewRun {
     pub kind: RunKind,
     pub target: String,
     pub operator: OperatorName,
@@ -34,7 +32,7 @@ pub struct NewRun {
 
 /// What one node of a run is to become.
 #[derive(Debug, Clone)]
-pub struct RunCatalog {
+pub(crate) struct RunCatalog {
     pub name: NodeName,
     pub roles: Vec<RoleName>,
     pub state: NodeState,
@@ -44,7 +42,7 @@ pub struct RunCatalog {
 
 /// Where a node stands by now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeUpdate {
+pub(crate) struct NodeUpdate {
     pub state: NodeState,
     pub reason: Option<String>,
     /// Changed and failed resources; none leaves them as they are.
@@ -53,7 +51,7 @@ pub struct NodeUpdate {
 
 impl Store {
     /// Records a run and keeps the blobs that its nodes will ask for.
-    pub async fn create_run(
+    pub(crate) async fn create_run(
         &self,
         new: NewRun,
         needed: CatalogBlobs,
@@ -90,7 +88,10 @@ impl Store {
                     to_bytes("policy", &node.policies)?
                 ])?;
             }
-            let phase = Happening::Phase { phase: RunPhase::Planning, reason: None };
+            let phase = Happening::Phase {
+                phase: RunPhase::Planning,
+                reason: None,
+            };
             events::append(db, run, at, &phase)?;
             Ok(run)
         })
@@ -98,7 +99,7 @@ impl Store {
     }
 
     /// A run enters a phase; a final one is for good, and gives up blobs that nobody else needs.
-    pub async fn set_phase(
+    pub(crate) async fn set_phase(
         &self,
         run: RunId,
         phase: RunPhase,
@@ -108,24 +109,29 @@ impl Store {
         let root = self.blobs.clone();
         self.write(move |db| {
             set_phase(db, run, phase, reason, at)?;
-            if phase.is_over() { blobs::sweep(db, &root) } else { Ok(()) }
+            if phase.is_over() {
+                blobs::sweep(db, &root)
+            } else {
+                Ok(())
+            }
         })
         .await
     }
 
-    pub async fn set_run_node(
+    pub(crate) async fn set_run_node(
         &self,
         run: RunId,
         node: NodeName,
         update: NodeUpdate,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        self.write(move |db| set_node(db, run, &node, &update, at)).await
+        self.write(move |db| set_node(db, run, &node, &update, at))
+            .await
     }
 
     /// Ends what a server that died left open: each run becomes interrupted at the place where it
     /// stood. What was under way on nodes may still report.
-    pub async fn interrupt_open_runs(&self, at: Timestamp) -> Result<Vec<RunId>, StoreError> {
+    pub(crate) async fn interrupt_open_runs(&self, at: Timestamp) -> Result<Vec<RunId>, StoreError> {
         self.write(move |db| {
             let open = open(db)?;
             for run in &open {
@@ -137,7 +143,7 @@ impl Store {
     }
 
     /// Ends one run because the server stops.
-    pub async fn interrupt_run(&self, run: RunId, at: Timestamp) -> Result<(), StoreError> {
+    pub(crate) async fn interrupt_run(&self, run: RunId, at: Timestamp) -> Result<(), StoreError> {
         self.write(move |db| match summary(db, run)? {
             Some(run) if !run.phase.is_over() => interrupt(db, &run, at),
             _ => Ok(()),
@@ -145,17 +151,17 @@ impl Store {
         .await
     }
 
-    pub async fn run_summary(&self, run: RunId) -> Result<Option<RunSummary>, StoreError> {
+    pub(crate) async fn run_summary(&self, run: RunId) -> Result<Option<RunSummary>, StoreError> {
         self.read(move |db| summary(db, run)).await
     }
 
     /// Runs that are not over.
-    pub async fn open_runs(&self) -> Result<Vec<RunSummary>, StoreError> {
+    pub(crate) async fn open_runs(&self) -> Result<Vec<RunSummary>, StoreError> {
         self.read(open).await
     }
 
     /// The last runs, newest first; of one node, or all.
-    pub async fn runs(
+    pub(crate) async fn runs(
         &self,
         limit: u32,
         node: Option<NodeName>,
@@ -173,9 +179,11 @@ impl Store {
     }
 
     /// Everything known of a run.
-    pub async fn run_detail(&self, run: RunId) -> Result<Option<RunDetail>, StoreError> {
+    pub(crate) async fn run_detail(&self, run: RunId) -> Result<Option<RunDetail>, StoreError> {
         self.read(move |db| {
-            let Some(summary) = summary(db, run)? else { return Ok(None) };
+            let Some(summary) = summary(db, run)? else {
+                return Ok(None);
+            };
             let diagnostics: Vec<u8> = db.query_row(
                 "SELECT diagnostics FROM runs WHERE id = ?",
                 [signed(run.0)],
@@ -201,7 +209,12 @@ impl Store {
                 }
             }
             let diagnostics = from_bytes("diagnostics", &diagnostics).unwrap_or_default();
-            Ok(Some(RunDetail { summary, diagnostics, plans, reports }))
+            Ok(Some(RunDetail {
+                summary,
+                diagnostics,
+                plans,
+                reports,
+            }))
         })
         .await
     }
@@ -222,8 +235,7 @@ pub(super) fn summary(db: &Connection, run: RunId) -> Result<Option<RunSummary>,
 
 fn decode(db: &Connection, row: &Row<'_>) -> Result<RunSummary, StoreError> {
     let id: i64 = row.get("id")?;
-    let mut nodes =
-        db.prepare_cached("SELECT * FROM run_nodes WHERE run = ? ORDER BY node")?;
+    let mut nodes = db.prepare_cached("SELECT * FROM run_nodes WHERE run = ? ORDER BY node")?;
     let nodes = collect(&mut nodes.query([id])?, |row| {
         Ok(RunNode {
             name: parsed(row, "node")?,
@@ -258,9 +270,18 @@ fn set_phase(
     // A run that is over stays as it ended, whoever comes late.
     let changed = db.execute(
         "UPDATE runs SET phase = ?, reason = ?, ended = ? WHERE id = ? AND ended IS NULL",
-        params![to_word(&phase)?, reason, phase.is_over().then_some(at.0), signed(run.0)],
+        params![
+            to_word(&phase)?,
+            reason,
+            phase.is_over().then_some(at.0),
+            signed(run.0)
+        ],
     )?;
-    if changed > 0 { events::append(db, run, at, &Happening::Phase { phase, reason }) } else { Ok(()) }
+    if changed > 0 {
+        events::append(db, run, at, &Happening::Phase { phase, reason })
+    } else {
+        Ok(())
+    }
 }
 
 pub(super) fn set_node(
@@ -289,7 +310,16 @@ pub(super) fn set_node(
         return Ok(());
     }
     let (state, reason) = (update.state, update.reason.clone());
-    events::append(db, run, at, &Happening::Node { node: node.clone(), state, reason })
+    events::append(
+        db,
+        run,
+        at,
+        &Happening::Node {
+            node: node.clone(),
+            state,
+            reason,
+        },
+    )
 }
 
 fn interrupt(db: &Connection, run: &RunSummary, at: Timestamp) -> Result<(), StoreError> {

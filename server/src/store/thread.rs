@@ -15,7 +15,7 @@ type Work = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// Cloneable handle to the database.
 #[derive(Debug, Clone)]
-pub struct Store {
+pub(crate) struct Store {
     work: mpsc::Sender<Work>,
     pub(super) blobs: PathBuf,
 }
@@ -26,14 +26,25 @@ impl Store {
     ///
     /// # Errors
     /// The file cannot be opened, or was written by a newer server.
-    pub fn open(path: &Path, blobs: &Path) -> Result<Self, StoreError> {
-        let open = |source| StoreError::Open { path: path.to_owned(), source };
+    pub(crate) fn open(path: &Path, blobs: &Path) -> Result<Self, StoreError> {
+        let open = |source| StoreError::Open {
+            path: path.to_owned(),
+            source,
+        };
         let mut connection = Connection::open(path).map_err(open)?;
         // `operator add` may write beside a running server: wait for it instead of failing.
-        connection.busy_timeout(Duration::from_secs(10)).map_err(open)?;
-        connection.pragma_update(None, "journal_mode", "WAL").map_err(open)?;
-        connection.pragma_update(None, "synchronous", "FULL").map_err(open)?;
-        connection.pragma_update(None, "foreign_keys", true).map_err(open)?;
+        connection
+            .busy_timeout(Duration::from_secs(10))
+            .map_err(open)?;
+        connection
+            .pragma_update(None, "journal_mode", "WAL")
+            .map_err(open)?;
+        connection
+            .pragma_update(None, "synchronous", "FULL")
+            .map_err(open)?;
+        connection
+            .pragma_update(None, "foreign_keys", true)
+            .map_err(open)?;
         migrations::run(&mut connection)?;
         let (work, mut queue) = mpsc::channel::<Work>(QUEUE);
         std::thread::Builder::new()
@@ -44,7 +55,10 @@ impl Store {
                 }
             })
             .map_err(StoreError::Thread)?;
-        Ok(Self { work, blobs: blobs.to_owned() })
+        Ok(Self {
+            work,
+            blobs: blobs.to_owned(),
+        })
     }
 
     /// Runs `body` in one transaction, committed when it returns `Ok`.
@@ -79,7 +93,10 @@ impl Store {
                 Ok(value)
             }));
             let _ = answer.send(result.unwrap_or_else(|_| {
-                Err(StoreError::Damaged { what: "call", cause: "it panicked".into() })
+                Err(StoreError::Damaged {
+                    what: "call",
+                    cause: "it panicked".into(),
+                })
             }));
         });
         self.work.send(work).await.map_err(|_| StoreError::Closed)?;

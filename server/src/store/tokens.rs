@@ -12,7 +12,7 @@ use super::{Store, StoreError};
 
 /// What a join token allows. The secret itself is nowhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenRecord {
+pub(crate) struct TokenRecord {
     pub id: String,
     /// Of the whole secret text.
     pub hash: Digest,
@@ -27,12 +27,12 @@ pub struct TokenRecord {
 }
 
 impl Store {
-    pub async fn add_token(&self, token: TokenRecord) -> Result<(), StoreError> {
+    pub(crate) async fn add_token(&self, token: TokenRecord) -> Result<(), StoreError> {
         self.write(move |db| insert(db, &token)).await
     }
 
     /// Tokens that may still be used.
-    pub async fn tokens(&self, now: Timestamp) -> Result<Vec<TokenRecord>, StoreError> {
+    pub(crate) async fn tokens(&self, now: Timestamp) -> Result<Vec<TokenRecord>, StoreError> {
         self.read(move |db| {
             let mut statement = db.prepare_cached(
                 "SELECT * FROM tokens WHERE uses_left > 0 AND expires > ? ORDER BY expires, id",
@@ -43,8 +43,9 @@ impl Store {
     }
 
     /// False where there is no such token.
-    pub async fn revoke_token(&self, id: String) -> Result<bool, StoreError> {
-        self.write(move |db| Ok(db.execute("DELETE FROM tokens WHERE id = ?", [id])? > 0)).await
+    pub(crate) async fn revoke_token(&self, id: String) -> Result<bool, StoreError> {
+        self.write(move |db| Ok(db.execute("DELETE FROM tokens WHERE id = ?", [id])? > 0))
+            .await
     }
 }
 
@@ -75,7 +76,10 @@ pub(super) fn find(db: &Connection, id: &str) -> Result<Option<TokenRecord>, Sto
 }
 
 pub(super) fn burn(db: &Connection, id: &str) -> Result<(), StoreError> {
-    db.execute("UPDATE tokens SET uses_left = uses_left - 1 WHERE id = ?", [id])?;
+    db.execute(
+        "UPDATE tokens SET uses_left = uses_left - 1 WHERE id = ?",
+        [id],
+    )?;
     Ok(())
 }
 
@@ -84,7 +88,11 @@ fn decode(row: &Row<'_>) -> Result<TokenRecord, StoreError> {
     Ok(TokenRecord {
         id: row.get("id")?,
         hash: row.get::<_, DigestColumn>("hash")?.0,
-        node: if node.is_some() { Some(parsed(row, "node")?) } else { None },
+        node: if node.is_some() {
+            Some(parsed(row, "node")?)
+        } else {
+            None
+        },
         roles: from_json("role", &row.get::<_, String>("roles")?)?,
         labels: from_json("label", &row.get::<_, String>("labels")?)?,
         names: row.get("names")?,

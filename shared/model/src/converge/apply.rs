@@ -76,13 +76,17 @@ impl ApplyReport {
     /// Whether the machine now matches the catalog.
     #[must_use]
     pub fn succeeded(&self) -> bool {
-        self.resources.iter().all(|applied| applied.outcome.is_good())
+        self.resources
+            .iter()
+            .all(|applied| applied.outcome.is_good())
     }
 
     /// Where it stopped: the first resource that did not come out as it should.
     #[must_use]
     pub fn stopped_at(&self) -> Option<&Applied> {
-        self.resources.iter().find(|applied| !applied.outcome.is_good())
+        self.resources
+            .iter()
+            .find(|applied| !applied.outcome.is_good())
     }
 
     /// How many resources were changed.
@@ -102,14 +106,21 @@ pub fn apply(
     host: &mut dyn Host,
     observer: &mut dyn Observer,
 ) -> ApplyReport {
-    let mut run = Run { host: Known { prepared, host }, approval, observer, report: Vec::new() };
+    let mut run = Run {
+        host: Known { prepared, host },
+        approval,
+        observer,
+        report: Vec::new(),
+    };
     let items = prepared.items();
     while let Some(item) = items.get(run.report.len()) {
         let rest = &items[run.report.len()..];
         if let Some(stopped) = run.report.iter().find(|applied| !applied.outcome.is_good()) {
             let outcome = match stopped.outcome {
                 ResourceOutcome::Cancelled => ResourceOutcome::Cancelled,
-                _ => ResourceOutcome::Skipped { after: stopped.id.clone() },
+                _ => ResourceOutcome::Skipped {
+                    after: stopped.id.clone(),
+                },
             };
             run.finish(item, outcome);
         } else if run.observer.cancelled() {
@@ -122,7 +133,9 @@ pub fn apply(
             run.finish(item, outcome);
         }
     }
-    ApplyReport { resources: run.report }
+    ApplyReport {
+        resources: run.report,
+    }
 }
 
 /// An apply under way.
@@ -137,7 +150,8 @@ impl Run<'_> {
     /// Tells that `item` is begun, `ahead` resources after the last finished one.
     pub(super) fn start(&mut self, item: &Item, ahead: usize) {
         let total = self.host.prepared.items().len();
-        self.observer.started(self.report.len() + ahead, total, &item.id);
+        self.observer
+            .started(self.report.len() + ahead, total, &item.id);
     }
 
     pub(super) fn finish(&mut self, item: &Item, mut outcome: ResourceOutcome) {
@@ -145,21 +159,33 @@ impl Run<'_> {
         | ResourceOutcome::NotApproved(changes)
         | ResourceOutcome::Failed { changes, .. } = &mut outcome
         {
-            changes.iter_mut().for_each(|change| change.effects = Vec::new());
+            changes
+                .iter_mut()
+                .for_each(|change| change.effects = Vec::new());
         }
         self.observer.finished(&item.id, &outcome);
         let (id, formula) = (item.id.clone(), item.formula.clone());
-        self.report.push(Applied { id, formula, outcome });
+        self.report.push(Applied {
+            id,
+            formula,
+            outcome,
+        });
     }
 
     /// What `item` needs now: `Err` where it is already decided that nothing is done.
     pub(super) fn look(&mut self, item: &Item) -> Result<Vec<Change>, ResourceOutcome> {
-        let failed =
-            |message: String| ResourceOutcome::Failed { message, changes: Vec::new() };
-        let changes =
-            item.resource.plan(&self.host).map_err(|error| failed(error.to_string()))?;
+        let failed = |message: String| ResourceOutcome::Failed {
+            message,
+            changes: Vec::new(),
+        };
+        let changes = item
+            .resource
+            .plan(&self.host)
+            .map_err(|error| failed(error.to_string()))?;
         if changes.is_empty() {
-            item.resource.confirm(&mut self.host).map_err(|error| failed(error.to_string()))?;
+            item.resource
+                .confirm(&mut self.host)
+                .map_err(|error| failed(error.to_string()))?;
             return Err(ResourceOutcome::InSync);
         }
         match self.approval {
@@ -174,16 +200,27 @@ impl Run<'_> {
     pub(super) fn check(&mut self, item: &Item, changes: Vec<Change>) -> ResourceOutcome {
         let left = match item.resource.plan(&self.host) {
             Ok(left) => left,
-            Err(error) => return ResourceOutcome::Failed { message: error.to_string(), changes },
+            Err(error) => {
+                return ResourceOutcome::Failed {
+                    message: error.to_string(),
+                    changes,
+                };
+            }
         };
         if !left.is_empty() {
-            let left = left.iter().map(|change| change.text.as_str()).collect::<Vec<_>>();
+            let left = left
+                .iter()
+                .map(|change| change.text.as_str())
+                .collect::<Vec<_>>();
             let message = format!("still differs after apply: {}", left.join("; "));
             return ResourceOutcome::Failed { message, changes };
         }
         match item.resource.confirm(&mut self.host) {
             Ok(()) => ResourceOutcome::Changed(changes),
-            Err(error) => ResourceOutcome::Failed { message: error.to_string(), changes },
+            Err(error) => ResourceOutcome::Failed {
+                message: error.to_string(),
+                changes,
+            },
         }
     }
 
@@ -194,7 +231,10 @@ impl Run<'_> {
         };
         match item.resource.apply(&changes, &mut self.host) {
             Ok(()) => self.check(item, changes),
-            Err(error) => ResourceOutcome::Failed { message: error.to_string(), changes },
+            Err(error) => ResourceOutcome::Failed {
+                message: error.to_string(),
+                changes,
+            },
         }
     }
 }

@@ -17,7 +17,10 @@ const FREE: &[&str] = &["wait", "daemon-reload"];
 /// Who agrees to the first also agrees to the rest: it does less, or the first does it anyway.
 const IMPLIED: &[(&str, &[&str])] = &[
     ("create", &["replace", "content", "target", "mode", "owner"]),
-    ("create", &["uid", "gid", "group", "groups", "home", "shell", "comment"]),
+    (
+        "create",
+        &["uid", "gid", "group", "groups", "home", "shell", "comment"],
+    ),
     ("replace", &["create", "content", "mode", "owner"]),
     ("install", &["upgrade", "hold", "unhold"]),
     ("restart", &["reload"]),
@@ -28,6 +31,8 @@ const IMPLIED: &[(&str, &[&str])] = &[
 const INTENDED: &[(&str, &[&str])] = &[
     ("start", &["unmask", "restart", "reload"]),
     ("enable", &["unmask"]),
+    // Unmasked to be seen: `start: false` masks what a package brings.
+    ("disable", &["unmask"]),
 ];
 
 impl Approval {

@@ -17,7 +17,13 @@ struct Version {
     package: u8,
 }
 
-const ONE: Version = Version { conf: 1, live: 1, limits: 1, release: 1, package: 1 };
+const ONE: Version = Version {
+    conf: 1,
+    live: 1,
+    limits: 1,
+    release: 1,
+    package: 1,
+};
 
 const CONF: &str = "/etc/web/web.conf";
 const LIVE: &str = "/etc/web/live.conf";
@@ -28,29 +34,65 @@ const CURRENT: &str = "/opt/helper/current";
 
 /// A packaged daemon with restart and reload, and one of our own behind a versioned link.
 fn scene(v: Version) -> Scene {
-    let Version { conf, live, limits, release, package } = v;
+    let Version {
+        conf,
+        live,
+        limits,
+        release,
+        package,
+    } = v;
     let release_file = format!("file:/opt/helper/{release}/helper");
     let resources: Vec<(&str, Json)> = vec![
-        ("package:web", json!({"start": false, "version": format!("{package}")})),
+        (
+            "package:web",
+            json!({"start": false, "version": format!("{package}")}),
+        ),
         ("package:tool", json!({})),
         ("group:ops", json!({"system": true})),
         ("user:helper", json!({"system": true, "groups": ["ops"]})),
         ("directory:/etc/web", json!({})),
-        ("file:/etc/web/web.conf", json!({"content": format!("conf {conf}"), "owner": "web"})),
-        ("file:/etc/web/live.conf", json!({"content": format!("live {live}"), "mode": "0640"})),
-        ("drop_in:web.service/limits", json!({"content": format!("[Service]\n#{limits}\n")})),
-        ("command:build", json!({"argv": ["build"], "on_change": ["file:/etc/web/web.conf"]})),
-        ("service:web", json!({
-            "restart_on": ["file:/etc/web/web.conf", "drop_in:web.service/limits", "command:build"],
-            "reload_on": ["file:/etc/web/live.conf"],
-        })),
+        (
+            "file:/etc/web/web.conf",
+            json!({"content": format!("conf {conf}"), "owner": "web"}),
+        ),
+        (
+            "file:/etc/web/live.conf",
+            json!({"content": format!("live {live}"), "mode": "0640"}),
+        ),
+        (
+            "drop_in:web.service/limits",
+            json!({"content": format!("[Service]\n#{limits}\n")}),
+        ),
+        (
+            "command:build",
+            json!({"argv": ["build"], "on_change": ["file:/etc/web/web.conf"]}),
+        ),
+        (
+            "service:web",
+            json!({
+                "restart_on": ["file:/etc/web/web.conf", "drop_in:web.service/limits", "command:build"],
+                "reload_on": ["file:/etc/web/live.conf"],
+            }),
+        ),
         ("wait_for:web", json!({"tcp": "127.0.0.1:80"})),
-        (&release_file, json!({"source": {"$blob": format!("helper {release}")}, "mode": "0755"})),
-        ("symlink:/opt/helper/current", json!({"target": format!("/opt/helper/{release}")})),
-        ("unit:helper.service", json!({"content": format!("[Service]\n#{limits}\n")})),
-        ("service:helper", json!({
-            "restart_on": ["unit:helper.service", "symlink:/opt/helper/current", &release_file],
-        })),
+        (
+            &release_file,
+            json!({"source": {"$blob": format!("helper {release}")}, "mode": "0755"}),
+        ),
+        (
+            "symlink:/opt/helper/current",
+            json!({"target": format!("/opt/helper/{release}")}),
+        ),
+        (
+            "unit:helper.service",
+            json!({"content": format!("[Service]\n#{limits}\n")}),
+        ),
+        (
+            "service:helper",
+            json!({
+                "restart_on": ["unit:helper.service", "symlink:/opt/helper/current", &release_file],
+            }),
+        ),
         ("absent:/etc/web/default.conf", json!({})),
     ];
     Scene::new(&resources)
@@ -59,10 +101,15 @@ fn scene(v: Version) -> Scene {
 /// Nothing is installed.
 fn fresh() -> FakeHost {
     let mut host = FakeHost::new();
-    let web = FakePackage::new(&["1", "2", "3"]).user("web").unit("web.service");
-    let web = web.file("/etc/web/default.conf", "").file(CONF, "as shipped");
+    let web = FakePackage::new(&["1", "2", "3"])
+        .user("web")
+        .unit("web.service");
+    let web = web
+        .file("/etc/web/default.conf", "")
+        .file(CONF, "as shipped");
     host.repository.insert("web".into(), web);
-    host.repository.insert("tool".into(), FakePackage::new(&["1"]));
+    host.repository
+        .insert("tool".into(), FakePackage::new(&["1"]));
     // Each run gives something new: what watches a command is owed a restart after each.
     host.program("build", |_, files| {
         let mut built = files[&fake_path(CONF)].clone();
@@ -73,7 +120,10 @@ fn fresh() -> FakeHost {
         files.insert(fake_path(BUILT), built);
         exit(0)
     });
-    host.units.entry("web.service".into()).or_default().can_reload = true;
+    host.units
+        .entry("web.service".into())
+        .or_default()
+        .can_reload = true;
     for path in [CONF, BUILT, LIMITS] {
         host.reads("web.service", path, true);
     }
@@ -111,7 +161,9 @@ fn happen(event: Event, host: &mut FakeHost) {
     match event {
         Event::Nothing => {}
         Event::Reboot => host.reboot(),
-        Event::RestartByHand => running(host).iter().for_each(|unit| host.restart_by_hand(unit)),
+        Event::RestartByHand => running(host)
+            .iter()
+            .for_each(|unit| host.restart_by_hand(unit)),
         Event::ForgetRecords => host.records.clear(),
         Event::EditAndRestart => {
             if host.text(CONF).is_some() {
@@ -137,7 +189,8 @@ fn converged(v: Version) -> FakeHost {
 
 fn restarts(host: &FakeHost, from: usize) -> Vec<&str> {
     let log = host.log[from..].iter().map(String::as_str);
-    log.filter(|step| step.starts_with("restart ") || step.starts_with("reload ")).collect()
+    log.filter(|step| step.starts_with("restart ") || step.starts_with("reload "))
+        .collect()
 }
 
 fn unapproved(scene: &Scene, host: &mut FakeHost) -> ApplyReport {
@@ -149,7 +202,11 @@ fn unapproved(scene: &Scene, host: &mut FakeHost) -> ApplyReport {
 fn check_survives(before: &FakeHost, scene: &Scene, event: Event) {
     let needless = |host: &FakeHost| -> Vec<String> {
         // A reload whose record was lost is made again: that costs nothing.
-        host.needless.iter().filter(|step| step.starts_with("Restart")).cloned().collect()
+        host.needless
+            .iter()
+            .filter(|step| step.starts_with("Restart"))
+            .cloned()
+            .collect()
     };
     let mut crashes = 0;
     for late in [false, true] {
@@ -168,10 +225,19 @@ fn check_survives(before: &FakeHost, scene: &Scene, event: Event) {
             let stale = host.stale();
             let from = host.log.len();
             check_converges(scene, &mut host);
-            assert_eq!(needless(&host), [] as [String; 0], "{context}: {:#?}", host.log);
+            assert_eq!(
+                needless(&host),
+                [] as [String; 0],
+                "{context}: {:#?}",
+                host.log
+            );
             // Everything that a running process had not read was read by the steps since.
             let paid = restarts(&host, from);
-            assert!(paid.len() <= 2, "{context}: {paid:?} for {stale:?}\n{:#?}", host.log);
+            assert!(
+                paid.len() <= 2,
+                "{context}: {paid:?} for {stale:?}\n{:#?}",
+                host.log
+            );
         }
     }
     assert!(crashes > 0, "nothing to do, nothing tested");
@@ -192,7 +258,13 @@ fn each_change_by_itself_and_all_together() {
         Version { limits: 2, ..ONE },
         Version { release: 2, ..ONE },
         Version { package: 2, ..ONE },
-        Version { conf: 2, live: 2, limits: 2, release: 2, package: 2 },
+        Version {
+            conf: 2,
+            live: 2,
+            limits: 2,
+            release: 2,
+            package: 2,
+        },
     ];
     let before = converged(ONE);
     for version in versions {
@@ -208,7 +280,15 @@ fn whatever_happened_before() {
         let mut before = converged(ONE);
         happen(earlier, &mut before);
         for event in EVENTS {
-            check_survives(&before, &scene(Version { conf: 2, live: 2, ..ONE }), event);
+            check_survives(
+                &before,
+                &scene(Version {
+                    conf: 2,
+                    live: 2,
+                    ..ONE
+                }),
+                event,
+            );
         }
     }
 }
@@ -228,14 +308,29 @@ fn exactly_what_is_owed() {
         let mut host = converged(ONE);
         let from = host.log.len();
         let (plan, _) = check_converges(&scene(version), &mut host);
-        assert_eq!(restarts(&host, from), expected, "{version:?}: {:#?}", summary(&plan));
+        assert_eq!(
+            restarts(&host, from),
+            expected,
+            "{version:?}: {:#?}",
+            summary(&plan)
+        );
         assert_eq!(host.needless, [] as [String; 0]);
     };
     check(Version { conf: 2, ..ONE }, &["restart web.service"]);
     check(Version { live: 2, ..ONE }, &["reload web.service"]);
     // One restart pays for both.
-    check(Version { conf: 2, live: 2, ..ONE }, &["restart web.service"]);
-    check(Version { limits: 2, ..ONE }, &["restart web.service", "restart helper.service"]);
+    check(
+        Version {
+            conf: 2,
+            live: 2,
+            ..ONE
+        },
+        &["restart web.service"],
+    );
+    check(
+        Version { limits: 2, ..ONE },
+        &["restart web.service", "restart helper.service"],
+    );
     check(Version { release: 2, ..ONE }, &["restart helper.service"]);
     // The package restarts its daemon itself.
     check(Version { package: 2, ..ONE }, &[]);
@@ -244,7 +339,12 @@ fn exactly_what_is_owed() {
 
 #[test]
 fn without_a_change_nothing_restarts_whatever_happens() {
-    for event in [Event::Nothing, Event::Reboot, Event::RestartByHand, Event::ForgetRecords] {
+    for event in [
+        Event::Nothing,
+        Event::Reboot,
+        Event::RestartByHand,
+        Event::ForgetRecords,
+    ] {
         let mut host = converged(ONE);
         happen(event, &mut host);
         let from = host.log.len();
@@ -263,11 +363,21 @@ fn without_a_change_nothing_restarts_whatever_happens() {
 fn random_lives() {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     for life in 0..600 {
-        let mut host = if random.below(4) == 0 { fresh() } else { converged(ONE) };
+        let mut host = if random.below(4) == 0 {
+            fresh()
+        } else {
+            converged(ONE)
+        };
         let mut version = ONE;
         for _ in 0..random.below(6) + 1 {
             let mut next = |now: u8| now + u8::from(random.below(2) == 0);
-            let Version { conf, live, limits, release, package } = version;
+            let Version {
+                conf,
+                live,
+                limits,
+                release,
+                package,
+            } = version;
             version = Version {
                 conf: next(conf),
                 live: next(live),
@@ -283,8 +393,11 @@ fn random_lives() {
             happen(EVENTS[random.below(EVENTS.len())], &mut host);
         }
         check_converges(&scene(version), &mut host);
-        let needless: Vec<_> =
-            host.needless.iter().filter(|step| step.starts_with("Restart")).collect();
+        let needless: Vec<_> = host
+            .needless
+            .iter()
+            .filter(|step| step.starts_with("Restart"))
+            .collect();
         assert_eq!(needless, [] as [&String; 0], "life {life}: {:#?}", host.log);
     }
 }

@@ -26,7 +26,10 @@ pub(super) fn fingerprint(
 ) -> HostResult<Fingerprint> {
     match prepared.resource(id) {
         Some(resource) => resource.fingerprint(host),
-        None => Err(HostError::failed(format!("look at {id}"), "it is not part of this catalog")),
+        None => Err(HostError::failed(
+            format!("look at {id}"),
+            "it is not part of this catalog",
+        )),
     }
 }
 

@@ -47,7 +47,10 @@ impl PlanOutcome {
     #[must_use]
     pub fn changes(&self) -> &[Change] {
         match self {
-            Self::Changes(changes) | Self::After { intent: changes, .. } => changes,
+            Self::Changes(changes)
+            | Self::After {
+                intent: changes, ..
+            } => changes,
             Self::InSync | Self::Failed(_) => &[],
         }
     }
@@ -57,7 +60,9 @@ impl Plan {
     /// Whether nothing would change, and that is certain. What is only released counts as in sync.
     #[must_use]
     pub fn in_sync(&self) -> bool {
-        self.resources.iter().all(|planned| planned.outcome == PlanOutcome::InSync)
+        self.resources
+            .iter()
+            .all(|planned| planned.outcome == PlanOutcome::InSync)
     }
 
     /// The greatest impact of all changes, known or intended.
@@ -79,10 +84,12 @@ impl Plan {
 
     /// The resources that could not be planned, with why.
     pub fn failures(&self) -> impl Iterator<Item = (&ResourceId, &str)> {
-        self.resources.iter().filter_map(|planned| match &planned.outcome {
-            PlanOutcome::Failed(message) => Some((&planned.id, message.as_str())),
-            _ => None,
-        })
+        self.resources
+            .iter()
+            .filter_map(|planned| match &planned.outcome {
+                PlanOutcome::Failed(message) => Some((&planned.id, message.as_str())),
+                _ => None,
+            })
     }
 }
 
@@ -96,12 +103,22 @@ pub fn plan(prepared: &Prepared, host: &dyn ReadHost) -> Plan {
         predicted.enter(&item.formula);
         let outcome = outcome(item, &predicted);
         predicted.learn(&item.id, &outcome);
-        resources.push(Planned { id: item.id.clone(), formula: item.formula.clone(), outcome });
+        resources.push(Planned {
+            id: item.id.clone(),
+            formula: item.formula.clone(),
+            outcome,
+        });
     }
-    for change in resources.iter_mut().flat_map(|planned| changes_mut(&mut planned.outcome)) {
+    for change in resources
+        .iter_mut()
+        .flat_map(|planned| changes_mut(&mut planned.outcome))
+    {
         change.effects = Vec::new();
     }
-    Plan { resources, released: Vec::new() }
+    Plan {
+        resources,
+        released: Vec::new(),
+    }
 }
 
 /// One resource over what the earlier ones will have done.
@@ -111,26 +128,31 @@ pub fn plan(prepared: &Prepared, host: &dyn ReadHost) -> Plan {
 fn outcome(item: &Item, predicted: &Predicted<'_>) -> PlanOutcome {
     let blurred = item.require.iter().find(|id| predicted.blurs(id));
     match (item.resource.plan(predicted), blurred) {
-        (Err(HostError::NotYet(resource)), _) => {
-            PlanOutcome::After { resource, intent: item.resource.intent() }
-        }
-        (Err(_), Some(command)) => {
-            PlanOutcome::After { resource: command.clone(), intent: item.resource.intent() }
-        }
+        (Err(HostError::NotYet(resource)), _) => PlanOutcome::After {
+            resource,
+            intent: item.resource.intent(),
+        },
+        (Err(_), Some(command)) => PlanOutcome::After {
+            resource: command.clone(),
+            intent: item.resource.intent(),
+        },
         (Err(error), None) => PlanOutcome::Failed(error.to_string()),
         (Ok(changes), _) if changes.is_empty() => match asks_too_early(item, predicted) {
-            Some(resource) => {
-                PlanOutcome::After { resource: resource.clone(), intent: item.resource.intent() }
-            }
+            Some(resource) => PlanOutcome::After {
+                resource: resource.clone(),
+                intent: item.resource.intent(),
+            },
             None => PlanOutcome::InSync,
         },
-        (Ok(changes), Some(command)) => {
-            PlanOutcome::After { resource: command.clone(), intent: changes }
-        }
+        (Ok(changes), Some(command)) => PlanOutcome::After {
+            resource: command.clone(),
+            intent: changes,
+        },
         (Ok(changes), None) => match may_start_by_itself(&changes, predicted) {
-            Some(package) => {
-                PlanOutcome::After { resource: package.clone(), intent: changes }
-            }
+            Some(package) => PlanOutcome::After {
+                resource: package.clone(),
+                intent: changes,
+            },
             None => PlanOutcome::Changes(changes),
         },
     }
@@ -160,7 +182,10 @@ fn asks_too_early<'a>(item: &'a Item, predicted: &'a Predicted<'_>) -> Option<&'
 
 fn changes_mut(outcome: &mut PlanOutcome) -> &mut [Change] {
     match outcome {
-        PlanOutcome::Changes(changes) | PlanOutcome::After { intent: changes, .. } => changes,
+        PlanOutcome::Changes(changes)
+        | PlanOutcome::After {
+            intent: changes, ..
+        } => changes,
         PlanOutcome::InSync | PlanOutcome::Failed(_) => &mut [],
     }
 }

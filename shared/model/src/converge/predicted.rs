@@ -127,22 +127,42 @@ impl<'a> Predicted<'a> {
 
     /// Whether what requires `id` cannot be planned for certain.
     pub(super) fn blurs(&self, id: &ResourceId) -> bool {
-        matches!(self.pending.get(id), Some(Pending::Command | Pending::Unknown))
+        matches!(
+            self.pending.get(id),
+            Some(Pending::Command | Pending::Unknown)
+        )
     }
 
     fn overlay(&mut self, id: &ResourceId, change: &Change, effect: &Effect, pending: Pending) {
         match effect {
-            Effect::File { path, digest, mode, owner, group } => {
+            Effect::File {
+                path,
+                digest,
+                mode,
+                owner,
+                group,
+            } => {
                 let state = there(FileKind::File, *mode, owner, group);
                 self.put(id, path, Path::There(state, Some(*digest)));
             }
-            Effect::Directory { path, mode, owner, group } => {
+            Effect::Directory {
+                path,
+                mode,
+                owner,
+                group,
+            } => {
                 let state = there(FileKind::Directory, *mode, owner, group);
                 self.put(id, path, Path::There(state, None));
             }
             Effect::Symlink { path, target } => {
-                let kind = FileKind::Symlink { target: target.clone() };
-                self.put(id, path, Path::There(there(kind, 0o777, "root", "root"), None));
+                let kind = FileKind::Symlink {
+                    target: target.clone(),
+                };
+                self.put(
+                    id,
+                    path,
+                    Path::There(there(kind, 0o777, "root", "root"), None),
+                );
             }
             Effect::Absent { path } => {
                 self.paths.retain(|other, _| !is_within(other, path));
@@ -155,7 +175,11 @@ impl<'a> Predicted<'a> {
             }
             // What a service that cannot be planned will be like is just what nobody knows.
             Effect::Service { .. } if pending == Pending::Unknown => {}
-            Effect::Service { unit, running, enabled } => {
+            Effect::Service {
+                unit,
+                running,
+                enabled,
+            } => {
                 self.turn(unit, *running, *enabled, &change.verb);
             }
             Effect::User { name } => {
@@ -180,7 +204,13 @@ impl<'a> Predicted<'a> {
             new: before.installed.is_none(),
         });
         let installed = Some(version.unwrap_or("the candidate").to_owned());
-        self.packages.insert(name.to_owned(), PackageState { installed, ..before });
+        self.packages.insert(
+            name.to_owned(),
+            PackageState {
+                installed,
+                ..before
+            },
+        );
         // Where a dependant looks for when it changed.
         if let Ok(list) = package_list(name) {
             let state = there(FileKind::File, 0o644, "root", "root");
@@ -189,7 +219,9 @@ impl<'a> Predicted<'a> {
     }
 
     fn turn(&mut self, unit: &str, running: bool, enabled: bool, verb: &str) {
-        let Ok(mut state) = self.unit(unit) else { return };
+        let Ok(mut state) = self.unit(unit) else {
+            return;
+        };
         let is = |truth, yes: &str, no: &str| if truth { yes.to_owned() } else { no.to_owned() };
         state.load = is(verb == "mask", "masked", "loaded");
         state.active = is(running, "active", "inactive");
@@ -219,7 +251,10 @@ impl<'a> Predicted<'a> {
 
     /// The last package of the formula being planned that will bring files.
     pub(super) fn arriving_here(&self) -> Option<&ResourceId> {
-        let package = self.arriving.iter().rfind(|package| package.formula == self.formula)?;
+        let package = self
+            .arriving
+            .iter()
+            .rfind(|package| package.formula == self.formula)?;
         Some(&package.id)
     }
 
@@ -235,7 +270,14 @@ impl<'a> Predicted<'a> {
 
 fn there(kind: FileKind, mode: u32, owner: &str, group: &str) -> FileState {
     let (owner, group) = (owner.to_owned(), group.to_owned());
-    FileState { kind, mode, owner, group, size: 0, changed_at: LATER }
+    FileState {
+        kind,
+        mode,
+        owner,
+        group,
+        size: 0,
+        changed_at: LATER,
+    }
 }
 
 fn is_within(path: &AbsolutePath, tree: &AbsolutePath) -> bool {
@@ -272,7 +314,9 @@ impl ReadHost for Predicted<'_> {
     }
 
     fn package(&self, name: &str) -> HostResult<PackageState> {
-        self.packages.get(name).map_or_else(|| self.host.package(name), |state| Ok(state.clone()))
+        self.packages
+            .get(name)
+            .map_or_else(|| self.host.package(name), |state| Ok(state.clone()))
     }
 
     fn unit(&self, name: &str) -> HostResult<UnitState> {
@@ -282,9 +326,10 @@ impl ReadHost for Predicted<'_> {
         let state = self.host.unit(name)?;
         match self.unit_files.get(name) {
             // The resource that changes a loaded unit's definition also has it loaded anew.
-            Some(_) if state.load == "loaded" => {
-                Ok(UnitState { need_daemon_reload: false, ..state })
-            }
+            Some(_) if state.load == "loaded" => Ok(UnitState {
+                need_daemon_reload: false,
+                ..state
+            }),
             Some(id) if id.kind() == "unit" => Err(HostError::NotYet(id.clone())),
             // A drop-in alone makes no unit.
             _ if state.exists() => Ok(state),
@@ -323,9 +368,14 @@ impl ReadHost for Predicted<'_> {
     }
 
     fn observe(&self, program: &Program) -> HostResult<ProgramOutput> {
-        let name = program.argv.first().map(|path| path.rsplit('/').next().unwrap_or(path));
+        let name = program
+            .argv
+            .first()
+            .map(|path| path.rsplit('/').next().unwrap_or(path));
         let bringer = || self.bringer(name.unwrap_or_default());
-        self.host.observe(program).map_err(|error| bringer().unwrap_or(error))
+        self.host
+            .observe(program)
+            .map_err(|error| bringer().unwrap_or(error))
     }
 
     fn fingerprint(&self, resource: &ResourceId) -> HostResult<Fingerprint> {
@@ -333,7 +383,10 @@ impl ReadHost for Predicted<'_> {
             Some(Pending::Unknown) => Err(HostError::NotYet(resource.clone())),
             Some(Pending::Command | Pending::Different) => {
                 let digest = Digest::of_parts([b"to be".as_slice(), resource.name().as_bytes()]);
-                Ok(Fingerprint { digest, changed_at: Some(LATER) })
+                Ok(Fingerprint {
+                    digest,
+                    changed_at: Some(LATER),
+                })
             }
             Some(Pending::Known) | None => known::fingerprint(self.prepared, self, resource),
         }

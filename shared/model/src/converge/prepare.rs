@@ -46,7 +46,10 @@ pub fn prepare(
     blob: &dyn Fn(&Digest) -> HostResult<Vec<u8>>,
     secret: &dyn Fn(&SecretRef) -> Option<SecretText>,
 ) -> Result<Prepared, Vec<PrepareError>> {
-    let mut prepared = Prepared { items: Vec::new(), index: BTreeMap::new() };
+    let mut prepared = Prepared {
+        items: Vec::new(),
+        index: BTreeMap::new(),
+    };
     let mut errors = Vec::new();
     for (position, entry) in catalog.resources.iter().enumerate() {
         let later_services = later_services(entry, &catalog.resources[position + 1..]);
@@ -65,7 +68,11 @@ pub fn prepare(
             })),
         }
     }
-    if errors.is_empty() { Ok(prepared) } else { Err(errors) }
+    if errors.is_empty() {
+        Ok(prepared)
+    } else {
+        Err(errors)
+    }
 }
 
 impl Prepared {
@@ -76,12 +83,16 @@ impl Prepared {
 
     /// What each resource owns: what to watch for drift.
     pub fn subjects(&self) -> impl Iterator<Item = (&ResourceId, Vec<Subject>)> {
-        self.items.iter().map(|item| (&item.id, item.resource.subjects()))
+        self.items
+            .iter()
+            .map(|item| (&item.id, item.resource.subjects()))
     }
 
     #[must_use]
     pub fn resource(&self, id: &ResourceId) -> Option<&dyn Resource> {
-        self.index.get(id).map(|&position| self.items[position].resource.as_ref())
+        self.index
+            .get(id)
+            .map(|&position| self.items[position].resource.as_ref())
     }
 
     pub(super) fn items(&self) -> &[Item] {
@@ -115,13 +126,14 @@ fn decode(entry: &Entry, materials: &Materials<'_>) -> Result<Box<dyn Resource>,
     if !unknown.is_empty() {
         return Err(unknown);
     }
-    kind.decode(&entry.id, &spanned_fields(&entry.fields), Some(materials)).map_err(|error| {
-        let message = |error: deserialize::Error| match error.help {
-            Some(help) => format!("{}: {help}", error.message),
-            None => error.message,
-        };
-        error.into_all().into_iter().map(message).collect()
-    })
+    kind.decode(&entry.id, &spanned_fields(&entry.fields), Some(materials))
+        .map_err(|error| {
+            let message = |error: deserialize::Error| match error.help {
+                Some(help) => format!("{}: {help}", error.message),
+                None => error.message,
+            };
+            error.into_all().into_iter().map(message).collect()
+        })
 }
 
 fn unknown_fields(kind: &Kind, fields: &Map) -> Vec<String> {

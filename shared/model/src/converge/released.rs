@@ -12,10 +12,19 @@ use crate::resources;
 #[must_use]
 pub fn released(old: &Catalog, new: &Catalog) -> Vec<ResourceId> {
     let kept: BTreeSet<Subject> = new.resources.iter().flat_map(subjects).collect();
-    let leaves = |entry: &&Entry| subjects(entry).iter().any(|subject| !kept.contains(subject));
+    let leaves = |entry: &&Entry| {
+        subjects(entry)
+            .iter()
+            .any(|subject| !kept.contains(subject))
+    };
     // What was to be absent leaves nothing behind.
     let is_there = |entry: &&Entry| entry.id.kind() != "absent";
-    old.resources.iter().filter(is_there).filter(leaves).map(|entry| entry.id.clone()).collect()
+    old.resources
+        .iter()
+        .filter(is_there)
+        .filter(leaves)
+        .map(|entry| entry.id.clone())
+        .collect()
 }
 
 /// What an entry leaves behind on the machine: nothing for a command or a wait.

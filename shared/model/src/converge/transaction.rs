@@ -7,7 +7,10 @@ use crate::resource::Change;
 
 /// How many of the next resources are packages; none unless at least one is.
 pub(super) fn length(rest: &[Item]) -> Option<usize> {
-    let count = rest.iter().take_while(|item| item.id.kind() == "package").count();
+    let count = rest
+        .iter()
+        .take_while(|item| item.id.kind() == "package")
+        .count();
     (count > 0).then_some(count)
 }
 
@@ -39,7 +42,10 @@ pub(super) fn apply(items: &[Item], run: &mut Run<'_>) {
             Ok(changes) => match (run.check(item, changes), &refusal) {
                 // What the package manager said tells more than what is missing now.
                 (ResourceOutcome::Failed { changes, .. }, Some(refusal)) => {
-                    ResourceOutcome::Failed { message: refusal.to_string(), changes }
+                    ResourceOutcome::Failed {
+                        message: refusal.to_string(),
+                        changes,
+                    }
                 }
                 (outcome, _) => outcome,
             },

@@ -35,19 +35,26 @@ impl Declaration for Fields {
             let message = format!("removing `{path}` with all that lies in it ends the machine");
             return Err(place.error("recursive", message));
         }
-        Ok(Box::new(Absent { path, recursive: self.recursive }))
+        Ok(Box::new(Absent {
+            path,
+            recursive: self.recursive,
+        }))
     }
 }
 
 impl Absent {
     fn remove(&self, what: Option<&FileKind>) -> Vec<Change> {
-        let what = what.map(|kind| format!(", {}", kind_in_words(kind))).unwrap_or_default();
+        let what = what
+            .map(|kind| format!(", {}", kind_in_words(kind)))
+            .unwrap_or_default();
         vec![Change {
             verb: "remove".to_owned(),
             text: format!("remove {}{what}", self.path),
             diff: None,
             impact: Impact::None,
-            effects: vec![Effect::Absent { path: self.path.clone() }],
+            effects: vec![Effect::Absent {
+                path: self.path.clone(),
+            }],
         }]
     }
 }
@@ -82,7 +89,12 @@ impl Resource for Absent {
     /// without a record a dependant may be restarted once too often.
     fn fingerprint(&self, host: &dyn ReadHost) -> HostResult<Fingerprint> {
         let there = host.stat(&self.path)?.is_some();
-        let parent = self.path.parent().map(|parent| host.stat(&parent)).transpose()?.flatten();
+        let parent = self
+            .path
+            .parent()
+            .map(|parent| host.stat(&parent))
+            .transpose()?
+            .flatten();
         Ok(Fingerprint {
             digest: Digest::of(if there { b"there" } else { b"" }),
             changed_at: parent.map(|state| state.changed_at),

@@ -58,7 +58,10 @@ struct Secret {
 enum Guard {
     Creates(AbsolutePath),
     /// Runs until the program exits with 0 (`true`), or no longer does (`false`).
-    Asks { argv: Vec<String>, until: bool },
+    Asks {
+        argv: Vec<String>,
+        until: bool,
+    },
     OnChange(Vec<ResourceId>),
 }
 
@@ -69,8 +72,14 @@ impl Declaration for Fields {
     fn build(self, place: &Place<'_>) -> Result<Box<dyn Resource>, Error> {
         let guards = [
             self.creates.map(Guard::Creates),
-            self.unless.map(|argv| Guard::Asks { argv: argv.0, until: true }),
-            self.only_if.map(|argv| Guard::Asks { argv: argv.0, until: false }),
+            self.unless.map(|argv| Guard::Asks {
+                argv: argv.0,
+                until: true,
+            }),
+            self.only_if.map(|argv| Guard::Asks {
+                argv: argv.0,
+                until: false,
+            }),
             self.on_change.map(|ids| Guard::OnChange(ids.0)),
         ];
         let mut guards = guards.into_iter().flatten();
@@ -100,12 +109,20 @@ impl Declaration for Fields {
             match value {
                 TextOrSecret::Text(text) => drop(environment.insert(name, text)),
                 TextOrSecret::Secret(secret) => {
-                    let text = place.materials.and_then(|materials| (materials.secret)(&secret));
+                    let text = place
+                        .materials
+                        .and_then(|materials| (materials.secret)(&secret));
                     if place.materials.is_some() && text.is_none() {
                         let message = format!("the secret `{}` did not come along", secret.name);
                         return Err(place.error("environment", message));
                     }
-                    secrets.insert(name, Secret { version: secret.version, text });
+                    secrets.insert(
+                        name,
+                        Secret {
+                            version: secret.version,
+                            text,
+                        },
+                    );
                 }
             }
         }
@@ -114,19 +131,32 @@ impl Declaration for Fields {
             environment,
             directory: self.directory,
             user: self.user.map(|user| user.0),
-            timeout: self.timeout.map_or(Duration::from_secs(300), |timeout| timeout.0),
+            timeout: self
+                .timeout
+                .map_or(Duration::from_secs(300), |timeout| timeout.0),
         };
-        Ok(Box::new(Command { id: place.id.clone(), program, secrets, guard }))
+        Ok(Box::new(Command {
+            id: place.id.clone(),
+            program,
+            secrets,
+            guard,
+        }))
     }
 }
 
 impl Command {
     /// The program with all it needs; for the moment of running it only.
     fn complete(&self, argv: &[String], timeout: Duration) -> Program {
-        let mut program = Program { argv: argv.to_vec(), timeout, ..self.program.clone() };
+        let mut program = Program {
+            argv: argv.to_vec(),
+            timeout,
+            ..self.program.clone()
+        };
         for (name, secret) in &self.secrets {
             if let Some(text) = &secret.text {
-                program.environment.insert(name.clone(), text.reveal().to_owned());
+                program
+                    .environment
+                    .insert(name.clone(), text.reveal().to_owned());
             }
         }
         program
@@ -134,7 +164,11 @@ impl Command {
 
     /// What a program says, without our secrets in it.
     fn discreet(&self, mut text: String) -> String {
-        for secret in self.secrets.values().filter_map(|secret| secret.text.as_ref()) {
+        for secret in self
+            .secrets
+            .values()
+            .filter_map(|secret| secret.text.as_ref())
+        {
             if !secret.reveal().is_empty() {
                 text = text.replace(secret.reveal(), "(secret)");
             }
@@ -144,12 +178,19 @@ impl Command {
 
     fn discreet_error(&self, error: HostError) -> HostError {
         match error {
-            HostError::Failed { operation, cause } => {
-                HostError::Failed { operation, cause: self.discreet(cause) }
-            }
-            HostError::Program { operation, status, output } => {
-                HostError::Program { operation, status, output: self.discreet(output) }
-            }
+            HostError::Failed { operation, cause } => HostError::Failed {
+                operation,
+                cause: self.discreet(cause),
+            },
+            HostError::Program {
+                operation,
+                status,
+                output,
+            } => HostError::Program {
+                operation,
+                status,
+                output: self.discreet(output),
+            },
             error @ HostError::NotYet(_) => error,
         }
     }
@@ -165,7 +206,13 @@ impl Command {
     }
 
     fn definition(&self) -> Digest {
-        let Program { argv, environment, directory, user, timeout: _ } = &self.program;
+        let Program {
+            argv,
+            environment,
+            directory,
+            user,
+            timeout: _,
+        } = &self.program;
         let secrets: Vec<_> = self.secrets.iter().map(|(k, v)| (k, v.version)).collect();
         let text = format!("{argv:?} {environment:?} {directory:?} {user:?} ");
         let secrets = secrets
@@ -185,13 +232,15 @@ impl Command {
     /// Why it is to be run; none if it is not.
     fn due(&self, host: &dyn ReadHost) -> HostResult<Option<String>> {
         Ok(match &self.guard {
-            Guard::Creates(path) => {
-                host.stat(path)?.is_none().then(|| format!("{path} does not exist"))
-            }
+            Guard::Creates(path) => host
+                .stat(path)?
+                .is_none()
+                .then(|| format!("{path} does not exist")),
             Guard::Asks { argv, until } => {
                 let program = self.complete(argv, LOOK_TIMEOUT);
-                let output =
-                    host.observe(&program).map_err(|error| self.discreet_error(error))?;
+                let output = host
+                    .observe(&program)
+                    .map_err(|error| self.discreet_error(error))?;
                 let words = in_words(argv);
                 ((output.code == 0) != *until)
                     .then(|| format!("`{words}` exits with {}", output.code))
@@ -224,7 +273,9 @@ impl Resource for Command {
 
     fn needs(&self) -> Vec<Subject> {
         let user = self.program.user.clone().map(Subject::User);
-        user.into_iter().chain(self.program.directory.clone().map(Subject::Path)).collect()
+        user.into_iter()
+            .chain(self.program.directory.clone().map(Subject::Path))
+            .collect()
     }
 
     fn watches(&self) -> Vec<ResourceId> {
@@ -235,7 +286,10 @@ impl Resource for Command {
     }
 
     fn plan(&self, host: &dyn ReadHost) -> HostResult<Vec<Change>> {
-        Ok(self.due(host)?.map(|why| self.run(&why)).unwrap_or_default())
+        Ok(self
+            .due(host)?
+            .map(|why| self.run(&why))
+            .unwrap_or_default())
     }
 
     fn intent(&self) -> Vec<Change> {
@@ -249,14 +303,18 @@ impl Resource for Command {
         };
         // Before, not after: a crash in between makes a dependant's restart one too many, the other
         // way round it would be lost.
-        let runs = host.mark(&self.runs_mark())?.map_or([0; 32], |runs| *runs.as_bytes());
+        let runs = host
+            .mark(&self.runs_mark())?
+            .map_or([0; 32], |runs| *runs.as_bytes());
         let definition = self.definition();
         host.set_mark(
             &self.runs_mark(),
             Digest::of_parts([runs.as_slice(), definition.as_bytes().as_slice()]),
         )?;
         let program = self.complete(&self.program.argv, self.program.timeout);
-        let output = host.execute(&program).map_err(|error| self.discreet_error(error))?;
+        let output = host
+            .execute(&program)
+            .map_err(|error| self.discreet_error(error))?;
         if output.code != 0 {
             return Err(HostError::Program {
                 operation: format!("run `{}`", in_words(&self.program.argv)),
@@ -274,7 +332,10 @@ impl Resource for Command {
     fn fingerprint(&self, host: &dyn ReadHost) -> HostResult<Fingerprint> {
         let mark = self.runs_mark();
         Ok(match host.mark(&mark)? {
-            Some(digest) => Fingerprint { digest, changed_at: host.marked_at(&mark)? },
+            Some(digest) => Fingerprint {
+                digest,
+                changed_at: host.marked_at(&mark)?,
+            },
             None => Fingerprint {
                 digest: Digest::of(b""),
                 changed_at: Some(Timestamp(i64::MIN)),

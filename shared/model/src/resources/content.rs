@@ -39,13 +39,19 @@ impl Body {
             }
             (None, None, Some(TextOrSecret::Secret(reference))) => {
                 let Some(materials) = place.materials else {
-                    return Ok(Self { content: None, sensitive: true });
+                    return Ok(Self {
+                        content: None,
+                        sensitive: true,
+                    });
                 };
                 let text = (materials.secret)(&reference).ok_or_else(|| {
                     let name = &reference.name;
                     place.error("content", format!("the secret `{name}` did not come along"))
                 })?;
-                (Some(Content::Bytes(text.reveal().as_bytes().to_vec())), true)
+                (
+                    Some(Content::Bytes(text.reveal().as_bytes().to_vec())),
+                    true,
+                )
             }
             (None, None, None) => {
                 let message = format!("what it holds is missing: give one of {fields}");
@@ -56,12 +62,18 @@ impl Body {
                 return Err(Error::new(place.fields.span, message));
             }
         };
-        Ok(Self { content, sensitive: sensitive || secret })
+        Ok(Self {
+            content,
+            sensitive: sensitive || secret,
+        })
     }
 
     pub(super) fn content(&self) -> HostResult<&Content> {
         self.content.as_ref().ok_or_else(|| {
-            HostError::failed("look at a file's content", "its template was not rendered here")
+            HostError::failed(
+                "look at a file's content",
+                "its template was not rendered here",
+            )
         })
     }
 
@@ -85,7 +97,9 @@ impl Body {
 }
 
 fn render(digest: Digest, place: &Place<'_>) -> Result<(Option<Content>, bool), Error> {
-    let Some(materials) = place.materials else { return Ok((None, false)) };
+    let Some(materials) = place.materials else {
+        return Ok((None, false));
+    };
     let failed = |message: String| place.error("template", message);
     let bytes = (materials.blob)(&digest).map_err(|error| failed(error.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|_| failed("the template is not UTF-8".into()))?;
@@ -93,10 +107,18 @@ fn render(digest: Digest, place: &Place<'_>) -> Result<(Option<Content>, bool), 
     let wrong = |error: TemplateError| {
         let start = u32::try_from(error.range.start).unwrap_or(u32::MAX);
         let (line, column) = line_column(&text, start);
-        let placed = failed(format!("template, line {line}, column {column}: {}", error.message));
+        let placed = failed(format!(
+            "template, line {line}, column {column}: {}",
+            error.message
+        ));
         error.help.into_iter().fold(placed, Error::with_help)
     };
     let template = Template::parse(&name, &text).map_err(wrong)?;
-    let rendered = template.render(materials.context, materials.secret).map_err(wrong)?;
-    Ok((Some(Content::Bytes(rendered.text.into_bytes())), rendered.sensitive))
+    let rendered = template
+        .render(materials.context, materials.secret)
+        .map_err(wrong)?;
+    Ok((
+        Some(Content::Bytes(rendered.text.into_bytes())),
+        rendered.sensitive,
+    ))
 }

@@ -54,7 +54,11 @@ impl Kind {
             fields: field_names::<F>(),
             doc: F::DOC,
             decode: |id, fields, materials| {
-                let place = Place { id, fields, materials };
+                let place = Place {
+                    id,
+                    fields,
+                    materials,
+                };
                 from_spanned::<F>(fields)?.build(&place)
             },
         }

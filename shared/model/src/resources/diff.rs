@@ -17,7 +17,10 @@ pub(super) fn between(old: Option<&[u8]>, new: &[u8]) -> Diff {
         (Some(old), Some(new)) if old.lines().count() * new.lines().count() <= MOST_WORK => {
             Diff::Text(unified(old, new))
         }
-        _ => Diff::Binary { before: old.map(|old| old.len() as u64), after: new.len() as u64 },
+        _ => Diff::Binary {
+            before: old.map(|old| old.len() as u64),
+            after: new.len() as u64,
+        },
     }
 }
 
@@ -47,15 +50,35 @@ mod tests {
 
     #[test]
     fn text_binary_and_bounds() {
-        let Diff::Text(text) = between(Some(b"a\nb\nc\n"), b"a\nB\nc\n") else { panic!("text") };
+        let Diff::Text(text) = between(Some(b"a\nb\nc\n"), b"a\nB\nc\n") else {
+            panic!("text")
+        };
         assert_eq!(text, "@@ -1,3 +1,3 @@\n a\n-b\n+B\n c\n");
-        assert_eq!(between(None, b"\xff"), Diff::Binary { before: None, after: 1 });
-        assert_eq!(between(Some(b"a\0"), b"a"), Diff::Binary { before: Some(2), after: 1 });
+        assert_eq!(
+            between(None, b"\xff"),
+            Diff::Binary {
+                before: None,
+                after: 1
+            }
+        );
+        assert_eq!(
+            between(Some(b"a\0"), b"a"),
+            Diff::Binary {
+                before: Some(2),
+                after: 1
+            }
+        );
         let large = vec![b'a'; MOST_TEXT + 1];
         assert!(matches!(between(None, &large), Diff::Binary { .. }));
         let lines = "ä line\n".repeat(20_000);
-        let Diff::Text(text) = between(None, lines.as_bytes()) else { panic!("text") };
+        let Diff::Text(text) = between(None, lines.as_bytes()) else {
+            panic!("text")
+        };
         assert!(text.len() <= MOST_DIFF, "{}", text.len());
-        assert!(text.ends_with("more lines\n"), "{}", &text[text.len() - 40..]);
+        assert!(
+            text.ends_with("more lines\n"),
+            "{}",
+            &text[text.len() - 40..]
+        );
     }
 }

@@ -33,9 +33,16 @@ impl Declaration for Fields {
     const DOC: &'static str = "A directory with its mode and owner.";
 
     fn build(self, place: &Place<'_>) -> Result<Box<dyn Resource>, Error> {
-        let ownership =
-            ownership(self.mode.as_ref(), 0o755, self.owner.as_ref(), self.group.as_ref());
-        Ok(Box::new(Directory { path: place.path()?, ownership }))
+        let ownership = ownership(
+            self.mode.as_ref(),
+            0o755,
+            self.owner.as_ref(),
+            self.group.as_ref(),
+        );
+        Ok(Box::new(Directory {
+            path: place.path()?,
+            ownership,
+        }))
     }
 }
 
@@ -47,7 +54,12 @@ impl Directory {
             text,
             diff: None,
             impact: Impact::None,
-            effects: vec![Effect::Directory { path: self.path.clone(), mode, owner, group }],
+            effects: vec![Effect::Directory {
+                path: self.path.clone(),
+                mode,
+                owner,
+                group,
+            }],
         }
     }
 }
@@ -59,7 +71,10 @@ impl Resource for Directory {
 
     fn needs(&self) -> Vec<Subject> {
         let parent = self.path.parent().map(Subject::Path);
-        parent.into_iter().chain(accounts(&self.ownership)).collect()
+        parent
+            .into_iter()
+            .chain(accounts(&self.ownership))
+            .collect()
     }
 
     fn plan(&self, host: &dyn ReadHost) -> HostResult<Vec<Change>> {
@@ -70,7 +85,10 @@ impl Resource for Directory {
             }
             Some(state) if state.kind == FileKind::Directory => {
                 let drifts = drift(&self.path, &state, &self.ownership, host)?;
-                Ok(drifts.into_iter().map(|(verb, text)| self.change(verb, text)).collect())
+                Ok(drifts
+                    .into_iter()
+                    .map(|(verb, text)| self.change(verb, text))
+                    .collect())
             }
             Some(state) => Err(wrong_kind(&self.path, "a directory", &state.kind)),
         }
@@ -91,7 +109,10 @@ impl Resource for Directory {
     /// Mode and owner; never what lies in it.
     fn fingerprint(&self, host: &dyn ReadHost) -> HostResult<Fingerprint> {
         let Some(state) = host.stat(&self.path)? else {
-            return Ok(Fingerprint { digest: Digest::of(b""), changed_at: None });
+            return Ok(Fingerprint {
+                digest: Digest::of(b""),
+                changed_at: None,
+            });
         };
         let text = format!("{:o} {}:{}", state.mode, state.owner, state.group);
         // The ctime also moves with each file that comes or goes: without a record, a dependant

@@ -30,8 +30,10 @@ struct DropIn(Definition);
 impl Declaration for Fields {
     const NAME: &'static str = "drop_in";
     const DOC: &'static str = "A drop-in that changes a systemd unit.";
-    const PATH_FIELDS: &'static [PathField] =
-        &[PathField { name: "template", holds: PathUse::Template }];
+    const PATH_FIELDS: &'static [PathField] = &[PathField {
+        name: "template",
+        holds: PathUse::Template,
+    }];
 
     fn build(self, place: &Place<'_>) -> Result<Box<dyn Resource>, Error> {
         let whole = place.fields.span;
@@ -40,13 +42,22 @@ impl Declaration for Fields {
             (Some(unit), Some(name), _) => (unit, name),
             (None, None, Some((unit, name))) => {
                 let unit = Unit::try_from(unit.to_owned()).map_err(|why| Error::new(whole, why))?;
-                (unit, Located { span: whole, value: name.to_owned() })
+                (
+                    unit,
+                    Located {
+                        span: whole,
+                        value: name.to_owned(),
+                    },
+                )
             }
             _ => {
-                let error = Error::new(whole, "which unit it changes, and its own name, is not clear");
-                return Err(error.with_help(
-                    "write `drop_in: UNIT/NAME`, or give both `unit` and `name`",
-                ));
+                let error = Error::new(
+                    whole,
+                    "which unit it changes, and its own name, is not clear",
+                );
+                return Err(
+                    error.with_help("write `drop_in: UNIT/NAME`, or give both `unit` and `name`")
+                );
             }
         };
         let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
@@ -56,7 +67,13 @@ impl Declaration for Fields {
             return Err(Error::new(name.span, message));
         }
         let path = format!("{UNITS}/{}.d/{text}.conf", unit.0);
-        Ok(Box::new(DropIn(definition(unit.0, path, self.template, self.content, place)?)))
+        Ok(Box::new(DropIn(definition(
+            unit.0,
+            path,
+            self.template,
+            self.content,
+            place,
+        )?)))
     }
 }
 

@@ -31,8 +31,17 @@ fields! {
     Unit(String) from "String";
 }
 
-const UNIT_SUFFIXES: &[&str] =
-    &["service", "socket", "timer", "mount", "automount", "path", "target", "slice", "swap"];
+const UNIT_SUFFIXES: &[&str] = &[
+    "service",
+    "socket",
+    "timer",
+    "mount",
+    "automount",
+    "path",
+    "target",
+    "slice",
+    "swap",
+];
 
 impl TryFrom<String> for Mode {
     type Error = String;
@@ -43,7 +52,9 @@ impl TryFrom<String> for Mode {
             .ok()
             .filter(|_| digits)
             .map(Self)
-            .ok_or_else(|| format!("`{text}` is not a mode: expected 3 or 4 octal digits, as in 0644"))
+            .ok_or_else(|| {
+                format!("`{text}` is not a mode: expected 3 or 4 octal digits, as in 0644")
+            })
     }
 }
 
@@ -63,7 +74,9 @@ impl TryFrom<String> for Period {
             "h" => number.checked_mul(3_600_000),
             _ => None,
         };
-        millis.map(|millis| Self(Duration::from_millis(millis))).ok_or_else(wrong)
+        millis
+            .map(|millis| Self(Duration::from_millis(millis)))
+            .ok_or_else(wrong)
     }
 }
 
@@ -102,7 +115,9 @@ impl TryFrom<String> for Account {
         } else {
             "expected letters, digits, `_`, `-` and `.`, starting with a letter"
         };
-        Err(format!("`{text}` is not the name of a user or group: {hint}"))
+        Err(format!(
+            "`{text}` is not the name of a user or group: {hint}"
+        ))
     }
 }
 
@@ -114,7 +129,9 @@ impl TryFrom<String> for PackageName {
         let lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
         let good = name.len() >= 2
             && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-            && name.bytes().all(|b| lower(b) || matches!(b, b'+' | b'-' | b'.'))
+            && name
+                .bytes()
+                .all(|b| lower(b) || matches!(b, b'+' | b'-' | b'.'))
             && !architecture.is_empty()
             && architecture.bytes().all(|b| lower(b) || b == b'-');
         if good {
@@ -129,11 +146,14 @@ impl TryFrom<String> for Version {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let rest = |b: u8| {
-            b.is_ascii_alphanumeric() || matches!(b, b'.' | b'+' | b'-' | b'~' | b':')
-        };
+        let rest =
+            |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'+' | b'-' | b'~' | b':');
         let good = text.starts_with(|c: char| c.is_ascii_digit()) && text.bytes().all(rest);
-        if good { Ok(Self(text)) } else { Err(format!("`{text}` is not a Debian version")) }
+        if good {
+            Ok(Self(text))
+        } else {
+            Err(format!("`{text}` is not a Debian version"))
+        }
     }
 }
 
@@ -141,7 +161,9 @@ impl TryFrom<String> for Unit {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b':' | b'-' | b'_' | b'.' | b'\\' | b'@');
+        let good = |b: u8| {
+            b.is_ascii_alphanumeric() || matches!(b, b':' | b'-' | b'_' | b'.' | b'\\' | b'@')
+        };
         if text.is_empty() || text.len() > 200 || text.starts_with('.') || !text.bytes().all(good) {
             return Err(format!("`{text}` is not the name of a systemd unit"));
         }
@@ -170,9 +192,23 @@ mod tests {
         for bad in ["", "44", "0o644", "888", "07777", "+644", "rw-"] {
             check::<Mode>(bad, false);
         }
-        assert_eq!(Period::try_from("90s".to_owned()).unwrap().0, Duration::from_secs(90));
-        assert_eq!(Period::try_from("5m".to_owned()).unwrap().0, Duration::from_secs(300));
-        for bad in ["", "30", "s", "-1s", "1d2", "99999999999999999999s", "9999999999999999h"] {
+        assert_eq!(
+            Period::try_from("90s".to_owned()).unwrap().0,
+            Duration::from_secs(90)
+        );
+        assert_eq!(
+            Period::try_from("5m".to_owned()).unwrap().0,
+            Duration::from_secs(300)
+        );
+        for bad in [
+            "",
+            "30",
+            "s",
+            "-1s",
+            "1d2",
+            "99999999999999999999s",
+            "9999999999999999h",
+        ] {
             check::<Period>(bad, false);
         }
         check::<Account>("www-data", true);
@@ -186,8 +222,14 @@ mod tests {
         }
         check::<Version>("1:2.8.3-1~bpo12+1", true);
         check::<Version>("latest", false);
-        assert_eq!(Unit::try_from("haproxy".to_owned()).unwrap().0, "haproxy.service");
-        assert_eq!(Unit::try_from("a@b.timer".to_owned()).unwrap().0, "a@b.timer");
+        assert_eq!(
+            Unit::try_from("haproxy".to_owned()).unwrap().0,
+            "haproxy.service"
+        );
+        assert_eq!(
+            Unit::try_from("a@b.timer".to_owned()).unwrap().0,
+            "a@b.timer"
+        );
         assert_eq!(Unit::try_from("a.b".to_owned()).unwrap().0, "a.b.service");
         for bad in ["", "../x", "a b", ".service", "a/b"] {
             check::<Unit>(bad, false);

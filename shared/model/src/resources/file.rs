@@ -44,8 +44,14 @@ impl Declaration for Fields {
     const NAME: &'static str = "file";
     const DOC: &'static str = "A file with its content, mode and owner, replaced atomically.";
     const PATH_FIELDS: &'static [PathField] = &[
-        PathField { name: "template", holds: PathUse::Template },
-        PathField { name: "source", holds: PathUse::Source },
+        PathField {
+            name: "template",
+            holds: PathUse::Template,
+        },
+        PathField {
+            name: "source",
+            holds: PathUse::Source,
+        },
     ];
 
     fn build(self, place: &Place<'_>) -> Result<Box<dyn Resource>, Error> {
@@ -56,17 +62,29 @@ impl Declaration for Fields {
             let error = place.error("validate", "`validate` does not name the file to check");
             return Err(error.with_help("write {} where the program takes the file's path"));
         }
-        let given = Given { template: self.template, source: self.source, content: self.content };
-        let body =
-            Body::build(given, "`template`, `source` and `content`", self.sensitive, place)?;
+        let given = Given {
+            template: self.template,
+            source: self.source,
+            content: self.content,
+        };
+        let body = Body::build(
+            given,
+            "`template`, `source` and `content`",
+            self.sensitive,
+            place,
+        )?;
         let mode = if body.sensitive { 0o600 } else { 0o644 };
         Ok(Box::new(File(ManagedFile {
             path,
-            ownership: ownership(self.mode.as_ref(), mode, self.owner.as_ref(), self.group.as_ref()),
+            ownership: ownership(
+                self.mode.as_ref(),
+                mode,
+                self.owner.as_ref(),
+                self.group.as_ref(),
+            ),
             body,
             validate: self.validate.as_ref().map(program::plain),
             keep: self.keep,
-            over_link_to: None,
         })))
     }
 }
@@ -78,7 +96,10 @@ impl Resource for File {
 
     fn needs(&self) -> Vec<Subject> {
         let directory = self.0.path.parent().map(Subject::Path);
-        directory.into_iter().chain(accounts(&self.0.ownership)).collect()
+        directory
+            .into_iter()
+            .chain(accounts(&self.0.ownership))
+            .collect()
     }
 
     fn plan(&self, host: &dyn ReadHost) -> HostResult<Vec<Change>> {

@@ -32,7 +32,11 @@ impl Declaration for Fields {
 
     fn build(self, place: &Place<'_>) -> Result<Box<dyn Resource>, Error> {
         let name = place.name::<Account>()?.0;
-        Ok(Box::new(Group { name, gid: self.gid, system: self.system }))
+        Ok(Box::new(Group {
+            name,
+            gid: self.gid,
+            system: self.system,
+        }))
     }
 }
 
@@ -43,7 +47,9 @@ impl Group {
             text,
             diff: None,
             impact: Impact::None,
-            effects: vec![Effect::Group { name: self.name.clone() }],
+            effects: vec![Effect::Group {
+                name: self.name.clone(),
+            }],
         }]
     }
 }

@@ -16,8 +16,6 @@ pub(super) struct ManagedFile {
     pub(super) validate: Option<Program>,
     /// Content is written only where nothing is there.
     pub(super) keep: bool,
-    /// Links to this are as good as nothing: systemd's way to mask a unit.
-    pub(super) over_link_to: Option<&'static str>,
 }
 
 /// Mode and owner as given, with what holds where they are not.
@@ -27,7 +25,9 @@ pub(super) fn ownership(
     owner: Option<&Account>,
     group: Option<&Account>,
 ) -> Ownership {
-    let name = |given: Option<&Account>| given.map_or_else(|| "root".to_owned(), |account| account.0.clone());
+    let name = |given: Option<&Account>| {
+        given.map_or_else(|| "root".to_owned(), |account| account.0.clone())
+    };
     Ownership {
         mode: mode.map_or(default, |mode| mode.0),
         owner: name(owner),
@@ -38,8 +38,14 @@ pub(super) fn ownership(
 /// What stands on the accounts of `ownership`.
 pub(super) fn accounts(ownership: &Ownership) -> Vec<Subject> {
     let own = |name: &String| name != "root";
-    let owner = Some(&ownership.owner).filter(|name| own(name)).cloned().map(Subject::User);
-    let group = Some(&ownership.group).filter(|name| own(name)).cloned().map(Subject::Group);
+    let owner = Some(&ownership.owner)
+        .filter(|name| own(name))
+        .cloned()
+        .map(Subject::User);
+    let group = Some(&ownership.group)
+        .filter(|name| own(name))
+        .cloned()
+        .map(Subject::Group);
     owner.into_iter().chain(group).collect()
 }
 
@@ -70,7 +76,10 @@ pub(super) fn drift(
 ) -> HostResult<Vec<(&'static str, String)>> {
     let mut drifts = Vec::new();
     if state.mode != wanted.mode {
-        drifts.push(("mode", format!("mode {:04o} → {:04o}", state.mode, wanted.mode)));
+        drifts.push((
+            "mode",
+            format!("mode {:04o} → {:04o}", state.mode, wanted.mode),
+        ));
     }
     if (&state.owner, &state.group) != (&wanted.owner, &wanted.group) {
         check_accounts(path, wanted, host)?;
@@ -90,7 +99,10 @@ pub(super) fn check_accounts(
     host: &dyn ReadHost,
 ) -> HostResult<()> {
     let missing = |what: &str, name: &str| {
-        Err(HostError::failed(format!("own {path}"), format!("there is no {what} `{name}`")))
+        Err(HostError::failed(
+            format!("own {path}"),
+            format!("there is no {what} `{name}`"),
+        ))
     };
     if wanted.owner != "root" && host.user(&wanted.owner)?.is_none() {
         return missing("user", &wanted.owner);
@@ -106,15 +118,16 @@ impl ManagedFile {
         let path = &self.path;
         let Some(state) = host.stat(path)? else {
             check_accounts(path, &self.ownership, host)?;
-            return Ok(vec![self.write("create", format!("create {path}"), None, host)?]);
+            return Ok(vec![self.write(
+                "create",
+                format!("create {path}"),
+                None,
+                host,
+            )?]);
         };
         match &state.kind {
             FileKind::File => self.compare(&state, host),
             FileKind::Symlink { .. } if self.keep => Ok(Vec::new()),
-            FileKind::Symlink { target } if Some(target.as_str()) == self.over_link_to => {
-                let text = format!("create {path} in place of the mask");
-                Ok(vec![self.write("create", text, None, host)?])
-            }
             link @ FileKind::Symlink { .. } => {
                 check_accounts(path, &self.ownership, host)?;
                 let text = format!("replace {} by a file", kind_in_words(link));
@@ -137,16 +150,18 @@ impl ManagedFile {
     }
 
     pub(super) fn apply(&self, changes: &[Change], host: &mut dyn Host) -> HostResult<()> {
-        let writes = |change: &Change| {
-            matches!(change.verb.as_str(), "create" | "replace" | "content")
-        };
+        let writes =
+            |change: &Change| matches!(change.verb.as_str(), "create" | "replace" | "content");
         if changes.iter().any(writes) {
             let content = self.body.content()?;
             return host
                 .write_file(&self.path, content, &self.ownership, self.validate.as_ref())
                 .map_err(|error| self.discreet(error));
         }
-        if changes.iter().any(|change| matches!(change.verb.as_str(), "mode" | "owner")) {
+        if changes
+            .iter()
+            .any(|change| matches!(change.verb.as_str(), "mode" | "owner"))
+        {
             host.set_ownership(&self.path, &self.ownership)?;
         }
         Ok(())
@@ -154,13 +169,19 @@ impl ManagedFile {
 
     pub(super) fn fingerprint(&self, host: &dyn ReadHost) -> HostResult<Fingerprint> {
         let Some(state) = host.stat(&self.path)? else {
-            return Ok(Fingerprint { digest: Digest::of(b""), changed_at: None });
+            return Ok(Fingerprint {
+                digest: Digest::of(b""),
+                changed_at: None,
+            });
         };
         let digest = match &state.kind {
             FileKind::File => host.digest(&self.path)?.unwrap_or_else(|| Digest::of(b"")),
             other => Digest::of(kind_in_words(other).as_bytes()),
         };
-        Ok(Fingerprint { digest, changed_at: Some(state.changed_at) })
+        Ok(Fingerprint {
+            digest,
+            changed_at: Some(state.changed_at),
+        })
     }
 
     fn compare(&self, state: &FileState, host: &dyn ReadHost) -> HostResult<Vec<Change>> {
@@ -169,10 +190,18 @@ impl ManagedFile {
         let found = host.digest(&self.path)?;
         let mut changes = Vec::new();
         if !self.keep && found != Some(wanted) {
-            let old = if self.body.sensitive { None } else { host.read(&self.path)? };
+            let old = if self.body.sensitive {
+                None
+            } else {
+                host.read(&self.path)?
+            };
             changes.push(self.write("content", self.content_text(), old, host)?);
         }
-        let held = if self.keep { found.unwrap_or(wanted) } else { wanted };
+        let held = if self.keep {
+            found.unwrap_or(wanted)
+        } else {
+            wanted
+        };
         for (verb, text) in drifts {
             changes.push(Change {
                 verb: verb.to_owned(),
@@ -186,7 +215,11 @@ impl ManagedFile {
     }
 
     fn content_text(&self) -> String {
-        let sensitive = if self.body.sensitive { " (sensitive)" } else { "" };
+        let sensitive = if self.body.sensitive {
+            " (sensitive)"
+        } else {
+            ""
+        };
         format!("content of {}{sensitive}", self.path)
     }
 
@@ -219,9 +252,15 @@ impl ManagedFile {
     /// A validator likes to quote the line that it does not like.
     fn discreet(&self, error: HostError) -> HostError {
         match error {
-            HostError::Program { operation, status, .. } if self.body.sensitive => {
+            HostError::Program {
+                operation, status, ..
+            } if self.body.sensitive => {
                 let output = "(its output is not shown, for the file is sensitive)".to_owned();
-                HostError::Program { operation, status, output }
+                HostError::Program {
+                    operation,
+                    status,
+                    output,
+                }
             }
             error => error,
         }

@@ -120,7 +120,10 @@ pub fn kind(name: &str) -> Option<&'static Kind> {
 #[must_use]
 pub fn capability_list() -> BTreeMap<String, BTreeSet<String>> {
     let owned = |fields: &[&str]| fields.iter().map(|&field| field.to_owned()).collect();
-    KINDS.iter().map(|kind| (kind.name.to_owned(), owned(kind.fields))).collect()
+    KINDS
+        .iter()
+        .map(|kind| (kind.name.to_owned(), owned(kind.fields)))
+        .collect()
 }
 
 /// The digest of [`capability_list`]: what an agent tells of itself when it connects.
@@ -128,7 +131,9 @@ pub fn capability_list() -> BTreeMap<String, BTreeSet<String>> {
 pub fn capabilities() -> Digest {
     let list = capability_list();
     let parts = list.iter().flat_map(|(kind, fields)| {
-        let fields = fields.iter().flat_map(|field| [b".".as_slice(), field.as_bytes()]);
+        let fields = fields
+            .iter()
+            .flat_map(|field| [b".".as_slice(), field.as_bytes()]);
         std::iter::once(kind.as_bytes()).chain(fields)
     });
     Digest::of_parts(parts.collect::<Vec<_>>())
@@ -155,6 +160,8 @@ impl Kind {
 
 impl std::fmt::Debug for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Kind").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Kind")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }

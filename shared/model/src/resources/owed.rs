@@ -28,14 +28,19 @@ pub(super) fn look<'a>(
     ids: impl IntoIterator<Item = &'a ResourceId>,
     host: &dyn ReadHost,
 ) -> HostResult<Watched> {
-    ids.into_iter().map(|id| Ok((id.clone(), host.fingerprint(id)?))).collect()
+    ids.into_iter()
+        .map(|id| Ok((id.clone(), host.fingerprint(id)?)))
+        .collect()
 }
 
 /// The record that says: the process of `unit` runs on `watched`.
 pub(super) fn record(unit: &UnitState, watched: &Watched) -> RestartRecord {
     RestartRecord {
         invocation: unit.invocation.clone(),
-        watched: watched.iter().map(|(id, print)| (id.clone(), print.digest)).collect(),
+        watched: watched
+            .iter()
+            .map(|(id, print)| (id.clone(), print.digest))
+            .collect(),
     }
 }
 
@@ -47,7 +52,11 @@ pub(super) fn owed<'a>(
     watched: &Watched,
 ) -> Vec<&'a ResourceId> {
     ids.iter()
-        .filter(|id| watched.get(id).is_some_and(|now| is_owed(id, now, unit, record, watched)))
+        .filter(|id| {
+            watched
+                .get(id)
+                .is_some_and(|now| is_owed(id, now, unit, record, watched))
+        })
         .collect()
 }
 
@@ -88,7 +97,11 @@ mod tests {
 
     fn unit(started: Option<i64>) -> UnitState {
         let started_at = started.map(Timestamp);
-        UnitState { invocation: "now".into(), started_at, ..UnitState::default() }
+        UnitState {
+            invocation: "now".into(),
+            started_at,
+            ..UnitState::default()
+        }
     }
 
     fn watched(list: &[(&str, &str, Option<i64>)]) -> Watched {
@@ -96,13 +109,20 @@ mod tests {
             digest: Digest::of(text.as_bytes()),
             changed_at: at.map(Timestamp),
         };
-        list.iter().map(|(name, text, at)| (id(name), print(text, *at))).collect()
+        list.iter()
+            .map(|(name, text, at)| (id(name), print(text, *at)))
+            .collect()
     }
 
     fn recorded(invocation: &str, list: &[(&str, &str)]) -> RestartRecord {
-        let watched =
-            list.iter().map(|(name, text)| (id(name), Digest::of(text.as_bytes()))).collect();
-        RestartRecord { invocation: invocation.into(), watched }
+        let watched = list
+            .iter()
+            .map(|(name, text)| (id(name), Digest::of(text.as_bytes())))
+            .collect();
+        RestartRecord {
+            invocation: invocation.into(),
+            watched,
+        }
     }
 
     #[track_caller]
@@ -121,8 +141,18 @@ mod tests {
     fn a_record_of_this_process_decides_by_content_alone() {
         for changed in [None, Some(0), Some(i64::MAX)] {
             let record = recorded("now", &[("file:/a", "x")]);
-            check(false, Some(START), Some(record.clone()), &[("file:/a", "x", changed)]);
-            check(true, Some(START), Some(record), &[("file:/a", "y", changed)]);
+            check(
+                false,
+                Some(START),
+                Some(record.clone()),
+                &[("file:/a", "x", changed)],
+            );
+            check(
+                true,
+                Some(START),
+                Some(record),
+                &[("file:/a", "y", changed)],
+            );
         }
     }
 
@@ -139,7 +169,12 @@ mod tests {
                 (i64::MAX, true),
                 (i64::MIN, false),
             ] {
-                check(owed, Some(START), record.clone(), &[("file:/a", "x", Some(changed))]);
+                check(
+                    owed,
+                    Some(START),
+                    record.clone(),
+                    &[("file:/a", "x", Some(changed))],
+                );
             }
         }
     }
@@ -161,8 +196,18 @@ mod tests {
         check(false, Some(START), Some(before.clone()), &both);
         let both = [("file:/a", "x", Some(START + 1)), ("file:/b", "b", Some(0))];
         check(true, Some(START), Some(before.clone()), &both);
-        check(true, Some(START), Some(before), &[("file:/a", "x", Some(0))]);
+        check(
+            true,
+            Some(START),
+            Some(before),
+            &[("file:/a", "x", Some(0))],
+        );
         let other_kind = recorded("now", &[("package:b", "b")]);
-        check(false, Some(START), Some(other_kind), &[("file:/a", "x", Some(0))]);
+        check(
+            false,
+            Some(START),
+            Some(other_kind),
+            &[("file:/a", "x", Some(0))],
+        );
     }
 }

@@ -6,9 +6,7 @@ use super::declare::{Declaration, Place};
 use super::field::{PackageName, Version};
 use crate::deserialize::Error;
 use crate::digest::Digest;
-use crate::host::{
-    Fingerprint, Host, HostResult, PackageRequest, PackageState, ReadHost,
-};
+use crate::host::{Fingerprint, Host, HostResult, PackageRequest, PackageState, ReadHost};
 use crate::path::{AbsolutePath, InvalidPath};
 use crate::resource::{Change, Effect, Impact, Resource, Subject};
 use crate::time::Timestamp;
@@ -85,8 +83,15 @@ impl Package {
         let Some(installed) = &state.installed else {
             // For the text only: apt itself may have to fetch its lists first.
             let due = due().ok().flatten();
-            let verb = if state.broken { "finish the installation of" } else { "install" };
-            let version = due.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+            let verb = if state.broken {
+                "finish the installation of"
+            } else {
+                "install"
+            };
+            let version = due
+                .as_ref()
+                .map(|version| format!(" {version}"))
+                .unwrap_or_default();
             let text = format!("{verb} {name}{version}");
             return Ok(Some(self.change("install", text, Impact::None, due)));
         };
@@ -108,13 +113,26 @@ impl Package {
     }
 
     fn change(&self, verb: &str, text: String, impact: Impact, version: Option<String>) -> Change {
-        let effects = vec![Effect::Package { name: self.name.clone(), version }];
-        Change { verb: verb.to_owned(), text, diff: None, impact, effects }
+        let effects = vec![Effect::Package {
+            name: self.name.clone(),
+            version,
+        }];
+        Change {
+            verb: verb.to_owned(),
+            text,
+            diff: None,
+            impact,
+            effects,
+        }
     }
 
     fn hold_change(&self, state: &PackageState) -> Option<Change> {
         let hold = self.hold.filter(|hold| *hold != state.held)?;
-        let (verb, text) = if hold { ("hold", "hold") } else { ("unhold", "no longer hold") };
+        let (verb, text) = if hold {
+            ("hold", "hold")
+        } else {
+            ("unhold", "no longer hold")
+        };
         Some(Change {
             verb: verb.to_owned(),
             text: format!("{text} {}", self.name),
@@ -133,7 +151,10 @@ impl Resource for Package {
     fn plan(&self, host: &dyn ReadHost) -> HostResult<Vec<Change>> {
         let state = host.package(&self.name)?;
         let version = self.version_change(&state, host)?;
-        Ok(version.into_iter().chain(self.hold_change(&state)).collect())
+        Ok(version
+            .into_iter()
+            .chain(self.hold_change(&state))
+            .collect())
     }
 
     fn intent(&self) -> Vec<Change> {
@@ -179,6 +200,9 @@ impl Resource for Package {
             Err(_) => None,
         };
         let changed_at = list.map_or(Timestamp(i64::MIN), |state| state.changed_at);
-        Ok(Fingerprint { digest: Digest::of(version.as_bytes()), changed_at: Some(changed_at) })
+        Ok(Fingerprint {
+            digest: Digest::of(version.as_bytes()),
+            changed_at: Some(changed_at),
+        })
     }
 }

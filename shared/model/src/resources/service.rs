@@ -8,9 +8,7 @@ use super::owed::{self, Watched};
 use super::unit::daemon_reload;
 use crate::deserialize::{Error, OneOrMany};
 use crate::digest::Digest;
-use crate::host::{
-    Fingerprint, Host, HostError, HostResult, ReadHost, UnitState, UnitVerb,
-};
+use crate::host::{Fingerprint, Host, HostError, HostResult, ReadHost, UnitState, UnitVerb};
 use crate::resource::{Change, Effect, Impact, Resource, ResourceId, Subject};
 
 /// `service: haproxy`. A unit that ends by itself (`Type=oneshot` without `RemainAfterExit=`)
@@ -83,12 +81,22 @@ impl Service {
             running: self.running,
             enabled: self.enabled,
         };
-        Change { verb: verb.to_owned(), text, diff: None, impact, effects: vec![effect] }
+        Change {
+            verb: verb.to_owned(),
+            text,
+            diff: None,
+            impact,
+            effects: vec![effect],
+        }
     }
 
     fn simple(&self, verb: &str) -> Change {
         // Stopping is the only one that takes something away from anybody.
-        let impact = if verb == "stop" { Impact::Restart } else { Impact::None };
+        let impact = if verb == "stop" {
+            Impact::Restart
+        } else {
+            Impact::None
+        };
         self.change(verb, format!("{verb} {}", self.unit), impact)
     }
 
@@ -132,8 +140,15 @@ impl Service {
         let record = host.restart_record(&self.unit)?;
         let owed = |ids| owed::owed(ids, state, record.as_ref(), &watched);
         let because = |verb: &str, ids: &[&ResourceId]| {
-            let ids = ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            format!("{verb} {}, which does not run on the present {ids}", self.unit)
+            let ids = ids
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", ");
+            format!(
+                "{verb} {}, which does not run on the present {ids}",
+                self.unit
+            )
         };
         let (restart, reload) = (owed(&self.restart_on), owed(&self.reload_on));
         Ok(if !restart.is_empty() {
@@ -199,12 +214,22 @@ impl Resource for Service {
     }
 
     fn needs(&self) -> Vec<Subject> {
-        let stem = self.unit.rsplit_once('.').map_or(self.unit.as_str(), |(stem, _)| stem);
-        vec![Subject::UnitFile(self.unit.clone()), Subject::Package(stem.to_owned())]
+        let stem = self
+            .unit
+            .rsplit_once('.')
+            .map_or(self.unit.as_str(), |(stem, _)| stem);
+        vec![
+            Subject::UnitFile(self.unit.clone()),
+            Subject::Package(stem.to_owned()),
+        ]
     }
 
     fn watches(&self) -> Vec<ResourceId> {
-        self.restart_on.iter().chain(&self.reload_on).cloned().collect()
+        self.restart_on
+            .iter()
+            .chain(&self.reload_on)
+            .cloned()
+            .collect()
     }
 
     fn plan(&self, host: &dyn ReadHost) -> HostResult<Vec<Change>> {
@@ -256,7 +281,10 @@ impl Resource for Service {
     fn fingerprint(&self, host: &dyn ReadHost) -> HostResult<Fingerprint> {
         let state = host.unit(&self.unit)?;
         let digest = Digest::of(state.invocation.as_bytes());
-        Ok(Fingerprint { digest, changed_at: state.started_at })
+        Ok(Fingerprint {
+            digest,
+            changed_at: state.started_at,
+        })
     }
 
     /// Notes what it runs on, where that is not noted yet: after a crash, a reboot, an adoption.
@@ -271,7 +299,10 @@ impl Resource for Service {
         let ids = self.watches();
         // Asked once more, of the same look: what changed meanwhile must not count as read.
         let owed = owed::owed(&ids, &state, record.as_ref(), &watched);
-        if owed.is_empty() && runs(&state) && !state.invocation.is_empty() && record != Some(due.clone())
+        if owed.is_empty()
+            && runs(&state)
+            && !state.invocation.is_empty()
+            && record != Some(due.clone())
         {
             host.set_restart_record(&self.unit, &due)?;
         }

@@ -31,13 +31,19 @@ impl Declaration for Fields {
         if self.target.value.is_empty() || self.target.value.contains('\0') {
             return Err(Error::new(self.target.span, "a link points to a path"));
         }
-        Ok(Box::new(Symlink { path: place.path()?, target: self.target.value }))
+        Ok(Box::new(Symlink {
+            path: place.path()?,
+            target: self.target.value,
+        }))
     }
 }
 
 impl Symlink {
     fn change(&self, verb: &str, text: String) -> Vec<Change> {
-        let effect = Effect::Symlink { path: self.path.clone(), target: self.target.clone() };
+        let effect = Effect::Symlink {
+            path: self.path.clone(),
+            target: self.target.clone(),
+        };
         vec![Change {
             verb: verb.to_owned(),
             text,
@@ -58,7 +64,9 @@ impl Resource for Symlink {
     }
 
     fn plan(&self, host: &dyn ReadHost) -> HostResult<Vec<Change>> {
-        let Some(state) = host.stat(&self.path)? else { return Ok(self.intent()) };
+        let Some(state) = host.stat(&self.path)? else {
+            return Ok(self.intent());
+        };
         match state.kind {
             FileKind::Symlink { target } if target == self.target => Ok(Vec::new()),
             FileKind::Symlink { target } => {
@@ -66,7 +74,10 @@ impl Resource for Symlink {
             }
             FileKind::File => {
                 let found = kind_in_words(&state.kind);
-                Ok(self.change("replace", format!("replace {found} by a link to {}", self.target)))
+                Ok(self.change(
+                    "replace",
+                    format!("replace {found} by a link to {}", self.target),
+                ))
             }
             other => Err(wrong_kind(&self.path, "a symbolic link", &other)),
         }
@@ -87,7 +98,10 @@ impl Resource for Symlink {
                 digest: Digest::of(kind_in_words(&state.kind).as_bytes()),
                 changed_at: Some(state.changed_at),
             },
-            None => Fingerprint { digest: Digest::of(b""), changed_at: None },
+            None => Fingerprint {
+                digest: Digest::of(b""),
+                changed_at: None,
+            },
         })
     }
 }

@@ -44,11 +44,20 @@ pub(super) fn definition(
     let path = AbsolutePath::try_from(path)
         .map_err(|error| Error::new(place.fields.span, error.to_string()))?;
     let content = content.map(crate::deserialize::TextOrSecret::Text);
-    let given = Given { template, source: None, content };
+    let given = Given {
+        template,
+        source: None,
+        content,
+    };
     let body = Body::build(given, "`template` and `content`", false, place)?;
     if body.sensitive {
-        let error = place.error("template", "a unit file cannot hold a secret: everybody reads it");
-        return Err(error.with_help("put it into a file and name that in `EnvironmentFile=` or `LoadCredential=`"));
+        let error = place.error(
+            "template",
+            "a unit file cannot hold a secret: everybody reads it",
+        );
+        return Err(error.with_help(
+            "put it into a file and name that in `EnvironmentFile=` or `LoadCredential=`",
+        ));
     }
     let file = ManagedFile {
         path,
@@ -56,7 +65,6 @@ pub(super) fn definition(
         ownership: ownership(None, 0o644, None, None),
         validate: None,
         keep: false,
-        over_link_to: Some("/dev/null"),
     };
     Ok(Definition { unit, file })
 }
@@ -64,13 +72,21 @@ pub(super) fn definition(
 impl Declaration for Fields {
     const NAME: &'static str = "unit";
     const DOC: &'static str = "A systemd unit file in /etc/systemd/system.";
-    const PATH_FIELDS: &'static [PathField] =
-        &[PathField { name: "template", holds: PathUse::Template }];
+    const PATH_FIELDS: &'static [PathField] = &[PathField {
+        name: "template",
+        holds: PathUse::Template,
+    }];
 
     fn build(self, place: &Place<'_>) -> Result<Box<dyn Resource>, Error> {
         let unit = place.name::<Unit>()?.0;
         let path = format!("{UNITS}/{unit}");
-        Ok(Box::new(UnitFile(definition(unit, path, self.template, self.content, place)?)))
+        Ok(Box::new(UnitFile(definition(
+            unit,
+            path,
+            self.template,
+            self.content,
+            place,
+        )?)))
     }
 }
 
@@ -96,7 +112,11 @@ impl Definition {
     }
 
     pub(super) fn intent(&self) -> Vec<Change> {
-        self.file.intent().into_iter().chain([daemon_reload(&self.unit)]).collect()
+        self.file
+            .intent()
+            .into_iter()
+            .chain([daemon_reload(&self.unit)])
+            .collect()
     }
 }
 
@@ -107,13 +127,18 @@ pub(super) fn daemon_reload(unit: &str) -> Change {
         text: format!("have systemd read {unit} anew"),
         diff: None,
         impact: Impact::None,
-        effects: vec![Effect::UnitFile { unit: unit.to_owned() }],
+        effects: vec![Effect::UnitFile {
+            unit: unit.to_owned(),
+        }],
     }
 }
 
 impl Resource for UnitFile {
     fn subjects(&self) -> Vec<Subject> {
-        vec![Subject::Path(self.0.file.path.clone()), Subject::UnitFile(self.0.unit.clone())]
+        vec![
+            Subject::Path(self.0.file.path.clone()),
+            Subject::UnitFile(self.0.unit.clone()),
+        ]
     }
 
     fn plan(&self, host: &dyn ReadHost) -> HostResult<Vec<Change>> {

@@ -6,9 +6,7 @@ use super::declare::{Declaration, Place};
 use super::field::Account;
 use crate::deserialize::{Error, Located};
 use crate::digest::Digest;
-use crate::host::{
-    Fingerprint, Host, HostError, HostResult, ReadHost, UserRequest, UserState,
-};
+use crate::host::{Fingerprint, Host, HostError, HostResult, ReadHost, UserRequest, UserState};
 use crate::path::AbsolutePath;
 use crate::resource::{Change, Effect, Impact, Resource, Subject};
 
@@ -47,7 +45,10 @@ pub(super) fn account_fingerprint(text: &str, host: &dyn ReadHost) -> HostResult
             .map_err(|error| HostError::failed(format!("look at {file}"), error))?;
         changed_at = changed_at.max(host.stat(&path)?.map(|state| state.changed_at));
     }
-    Ok(Fingerprint { digest: Digest::of(text.as_bytes()), changed_at })
+    Ok(Fingerprint {
+        digest: Digest::of(text.as_bytes()),
+        changed_at,
+    })
 }
 
 impl Declaration for Fields {
@@ -58,10 +59,14 @@ impl Declaration for Fields {
         if let Some(Located { span, value }) = &self.comment
             && value.contains([':', '\n', '\0'])
         {
-            return Err(Error::new(*span, "a comment cannot have a colon or a line break"));
+            return Err(Error::new(
+                *span,
+                "a comment cannot have a colon or a line break",
+            ));
         }
-        let mut groups: Option<Vec<String>> =
-            self.groups.map(|groups| groups.into_iter().map(|group| group.0).collect());
+        let mut groups: Option<Vec<String>> = self
+            .groups
+            .map(|groups| groups.into_iter().map(|group| group.0).collect());
         if let Some(groups) = &mut groups {
             groups.sort_unstable();
             groups.dedup();
@@ -76,7 +81,10 @@ impl Declaration for Fields {
             system: self.system,
             create_home: self.create_home,
         };
-        Ok(Box::new(User { name: place.name::<Account>()?.0, request }))
+        Ok(Box::new(User {
+            name: place.name::<Account>()?.0,
+            request,
+        }))
     }
 }
 
@@ -87,12 +95,17 @@ impl User {
             text,
             diff: None,
             impact: Impact::None,
-            effects: vec![Effect::User { name: self.name.clone() }],
+            effects: vec![Effect::User {
+                name: self.name.clone(),
+            }],
         }
     }
 
     fn groups(&self) -> impl Iterator<Item = &String> {
-        self.request.group.iter().chain(self.request.groups.iter().flatten())
+        self.request
+            .group
+            .iter()
+            .chain(self.request.groups.iter().flatten())
     }
 
     fn compare(&self, found: &UserState) -> Vec<Change> {

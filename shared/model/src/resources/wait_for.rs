@@ -47,7 +47,10 @@ impl Declaration for Fields {
         }
         let probe = match (self.tcp, self.http, self.command) {
             (Some(tcp), None, None) => Probe::Tcp(address(tcp)?),
-            (None, Some(http), None) => Probe::Http { url: url(http)?, status: self.status },
+            (None, Some(http), None) => Probe::Http {
+                url: url(http)?,
+                status: self.status,
+            },
             (None, None, Some(argv)) => Probe::Command(plain(&argv)),
             _ => {
                 let message = "what to wait for is not clear";
@@ -55,13 +58,22 @@ impl Declaration for Fields {
                 return Err(error.with_help("give exactly one of `tcp`, `http` and `command`"));
             }
         };
-        let within = self.within.map_or(Duration::from_secs(60), |within| within.0);
-        Ok(Box::new(WaitFor { id: place.id.clone(), probe, within }))
+        let within = self
+            .within
+            .map_or(Duration::from_secs(60), |within| within.0);
+        Ok(Box::new(WaitFor {
+            id: place.id.clone(),
+            probe,
+            within,
+        }))
     }
 }
 
 fn address(given: Located<String>) -> Result<String, Error> {
-    let port = given.value.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    let port = given
+        .value
+        .rsplit_once(':')
+        .filter(|(host, _)| !host.is_empty());
     match port.map(|(_, port)| port.parse::<u16>()) {
         Some(Ok(port)) if port > 0 => Ok(given.value),
         _ => {
@@ -72,13 +84,19 @@ fn address(given: Located<String>) -> Result<String, Error> {
 }
 
 fn url(given: Located<String>) -> Result<String, Error> {
-    let rest = given.value.strip_prefix("http://").or(given.value.strip_prefix("https://"));
+    let rest = given
+        .value
+        .strip_prefix("http://")
+        .or(given.value.strip_prefix("https://"));
     match rest {
         Some(rest) if !rest.is_empty() && !given.value.contains(char::is_whitespace) => {
             Ok(given.value)
         }
         _ => {
-            let message = format!("`{}` is not a URL: expected http://… or https://…", given.value);
+            let message = format!(
+                "`{}` is not a URL: expected http://… or https://…",
+                given.value
+            );
             Err(Error::new(given.span, message))
         }
     }
@@ -88,7 +106,10 @@ impl WaitFor {
     fn what(&self) -> String {
         match &self.probe {
             Probe::Tcp(address) => format!("tcp {address}"),
-            Probe::Http { url, status: Some(status) } => format!("{url} to answer {status}"),
+            Probe::Http {
+                url,
+                status: Some(status),
+            } => format!("{url} to answer {status}"),
             Probe::Http { url, status: None } => url.clone(),
             Probe::Command(program) => format!("`{}`", in_words(&program.argv)),
             Probe::Service(unit) => unit.clone(),
@@ -124,7 +145,9 @@ impl Resource for WaitFor {
     /// while the plan is made may well not just after the restart that the plan brings.
     fn plan(&self, host: &dyn ReadHost) -> HostResult<Vec<Change>> {
         let why = self.asked(host)?;
-        Ok(why.map(|why| self.wait(&format!(" (now: {why})"))).unwrap_or_default())
+        Ok(why
+            .map(|why| self.wait(&format!(" (now: {why})")))
+            .unwrap_or_default())
     }
 
     fn intent(&self) -> Vec<Change> {
@@ -134,7 +157,9 @@ impl Resource for WaitFor {
     fn apply(&self, _: &[Change], host: &mut dyn Host) -> HostResult<()> {
         let start = host.elapsed();
         loop {
-            let Some(why) = self.asked(host.as_read())? else { return Ok(()) };
+            let Some(why) = self.asked(host.as_read())? else {
+                return Ok(());
+            };
             if host.elapsed().saturating_sub(start) >= self.within {
                 let operation = format!("see {} within {:?}", self.what(), self.within);
                 return Err(HostError::failed(operation, why));
@@ -145,6 +170,9 @@ impl Resource for WaitFor {
 
     /// Always the same: nothing can depend on a wait but by order.
     fn fingerprint(&self, _: &dyn ReadHost) -> HostResult<Fingerprint> {
-        Ok(Fingerprint { digest: Digest::of(b""), changed_at: Some(Timestamp(i64::MIN)) })
+        Ok(Fingerprint {
+            digest: Digest::of(b""),
+            changed_at: Some(Timestamp(i64::MIN)),
+        })
     }
 }

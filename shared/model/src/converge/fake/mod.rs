@@ -86,7 +86,10 @@ struct Crash {
 impl FakeHost {
     #[must_use]
     pub fn new() -> Self {
-        let mut host = Self { clock: 1_000_000_000_000, ..Self::default() };
+        let mut host = Self {
+            clock: 1_000_000_000_000,
+            ..Self::default()
+        };
         host.groups.insert("root".to_owned(), GroupState { gid: 0 });
         host.users.insert("root".to_owned(), fake_user(0, "root"));
         for path in ["/etc/passwd", "/etc/group"] {
@@ -112,7 +115,10 @@ impl FakeHost {
     pub fn put(&mut self, path: &str, content: &str) {
         self.tick();
         let changed_at = self.now();
-        self.files.insert(fake_path(path), FakeFile::new(content.as_bytes(), changed_at));
+        self.files.insert(
+            fake_path(path),
+            FakeFile::new(content.as_bytes(), changed_at),
+        );
     }
 
     /// The text of a file.
@@ -166,7 +172,10 @@ impl FakeHost {
     fn run(&mut self, program: &Program) -> HostResult<ProgramOutput> {
         let name = program.argv.first().cloned().unwrap_or_default();
         let Some(behaviour) = self.programs.get(&name).cloned() else {
-            return Err(HostError::failed(format!("run {name}"), "there is no such program"));
+            return Err(HostError::failed(
+                format!("run {name}"),
+                "there is no such program",
+            ));
         };
         let before = self.files.clone();
         let output = behaviour(program, &mut self.files);
@@ -181,7 +190,9 @@ impl FakeHost {
 
     fn numbers(&self) -> BTreeSet<u32> {
         let users = self.users.values().map(|user| user.uid);
-        users.chain(self.groups.values().map(|group| group.gid)).collect()
+        users
+            .chain(self.groups.values().map(|group| group.gid))
+            .collect()
     }
 }
 
@@ -202,7 +213,11 @@ impl FakeFile {
 /// An exit code and nothing said.
 #[must_use]
 pub fn exit(code: i32) -> ProgramOutput {
-    ProgramOutput { code, stdout: String::new(), stderr: String::new() }
+    ProgramOutput {
+        code,
+        stdout: String::new(),
+        stderr: String::new(),
+    }
 }
 
 /// A path that the test knows to be one.

@@ -20,7 +20,10 @@ impl FakePackage {
     #[must_use]
     pub fn new(versions: &[&str]) -> Self {
         let versions = versions.iter().map(|&version| version.to_owned()).collect();
-        Self { versions, ..Self::default() }
+        Self {
+            versions,
+            ..Self::default()
+        }
     }
 
     #[must_use]
@@ -69,7 +72,10 @@ impl FakeHost {
             })?;
         }
         for request in requests {
-            let held = self.installed.get(&request.name).is_some_and(|state| state.held);
+            let held = self
+                .installed
+                .get(&request.name)
+                .is_some_and(|state| state.held);
             if let Some(hold) = request.hold.filter(|hold| *hold != held) {
                 self.step(format!("hold {} {hold}", request.name), |host| {
                     host.installed.entry(request.name.clone()).or_default().held = hold;
@@ -81,8 +87,7 @@ impl FakeHost {
     }
 
     fn choose(&self, request: &PackageRequest) -> HostResult<(FakePackage, String)> {
-        let refuse =
-            |why: &str| HostError::failed(format!("install {}", request.name), why);
+        let refuse = |why: &str| HostError::failed(format!("install {}", request.name), why);
         let package = self.repository.get(&request.name);
         let package = package.ok_or_else(|| refuse("apt knows no such package"))?;
         let version = match &request.version {
@@ -95,10 +100,15 @@ impl FakeHost {
 
     fn unpack(&mut self, name: &str, package: &FakePackage, version: &str) {
         let state = self.installed.entry(name.to_owned()).or_default();
-        *state = PackageState { installed: None, broken: true, held: state.held };
+        *state = PackageState {
+            installed: None,
+            broken: true,
+            held: state.held,
+        };
         let now = self.now();
         let list = fake_path(&format!("/var/lib/dpkg/info/{name}.list"));
-        self.files.insert(list, FakeFile::new(version.as_bytes(), now));
+        self.files
+            .insert(list, FakeFile::new(version.as_bytes(), now));
         for (path, content) in &package.files {
             let file = || FakeFile::new(content.as_bytes(), now);
             self.files.entry(fake_path(path)).or_insert_with(file);
@@ -114,8 +124,12 @@ impl FakeHost {
     fn configure(&mut self, name: &str, package: &FakePackage, version: &str) {
         for user in &package.users {
             let free = self.numbers().last().copied().unwrap_or_default().max(99) + 1;
-            self.groups.entry(user.clone()).or_insert(GroupState { gid: free });
-            self.users.entry(user.clone()).or_insert_with(|| fake_user(free, user));
+            self.groups
+                .entry(user.clone())
+                .or_insert(GroupState { gid: free });
+            self.users
+                .entry(user.clone())
+                .or_insert_with(|| fake_user(free, user));
         }
         for unit in &package.units {
             let fresh = !self.units.get(unit).is_some_and(|known| known.enabled);

@@ -32,7 +32,10 @@ impl ReadHost for FakeHost {
     fn read(&self, path: &AbsolutePath) -> HostResult<Option<Vec<u8>>> {
         match self.files.get(path) {
             Some(file) if file.kind == FileKind::File => Ok(Some(file.content.clone())),
-            Some(_) => Err(HostError::failed(format!("read {path}"), "it is not a file")),
+            Some(_) => Err(HostError::failed(
+                format!("read {path}"),
+                "it is not a file",
+            )),
             None => Ok(None),
         }
     }
@@ -46,7 +49,10 @@ impl ReadHost for FakeHost {
     }
 
     fn candidate(&self, name: &str) -> HostResult<Option<String>> {
-        Ok(self.repository.get(name).and_then(|package| package.versions.last().cloned()))
+        Ok(self
+            .repository
+            .get(name)
+            .and_then(|package| package.versions.last().cloned()))
     }
 
     fn unit(&self, name: &str) -> HostResult<UnitState> {
@@ -78,7 +84,11 @@ impl ReadHost for FakeHost {
         };
         let from = self.holds_from.get(what).copied().unwrap_or_default();
         let holds = self.since_start() >= from;
-        Ok(if holds { Ok(()) } else { Err(format!("{what} does not answer")) })
+        Ok(if holds {
+            Ok(())
+        } else {
+            Err(format!("{what} does not answer"))
+        })
     }
 
     fn restart_record(&self, unit: &str) -> HostResult<Option<RestartRecord>> {

@@ -53,7 +53,9 @@ impl Scene {
     pub fn context(mut self, context: &Json) -> Self {
         let context = self.value(context);
         for entry in &self.catalog.resources {
-            self.catalog.contexts.insert(entry.formula.clone(), context.clone());
+            self.catalog
+                .contexts
+                .insert(entry.formula.clone(), context.clone());
         }
         self
     }
@@ -74,9 +76,15 @@ impl Scene {
     #[must_use]
     pub fn prepared(&self) -> Prepared {
         let shown = |errors: Vec<PrepareError>| {
-            errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+            errors
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n")
         };
-        self.try_prepare().map_err(shown).unwrap_or_else(|errors| panic!("{errors}"))
+        self.try_prepare()
+            .map_err(shown)
+            .unwrap_or_else(|errors| panic!("{errors}"))
     }
 
     /// # Panics
@@ -102,7 +110,9 @@ impl Scene {
     }
 
     fn entry(&mut self, id: &str, fields: &Json) -> Entry {
-        let Value::Map(mut fields) = self.value(fields) else { panic!("fields are a map") };
+        let Value::Map(mut fields) = self.value(fields) else {
+            panic!("fields are a map")
+        };
         let id: ResourceId = id.parse().expect("kind:name");
         let mut formula: FormulaName = "test".parse().expect("a name");
         if let Some(Value::String(name)) = fields.remove("formula") {
@@ -113,16 +123,23 @@ impl Scene {
             let id = |id: &Value| id.as_str().expect("a string").parse().expect("kind:name");
             require.extend(ids.iter().map(id));
         }
-        Entry { id, formula, fields, require, origin: Origin::default() }
+        Entry {
+            id,
+            formula,
+            fields,
+            require,
+            origin: Origin::default(),
+        }
     }
 
     fn value(&mut self, json: &Json) -> Value {
         match json {
             Json::Null => Value::Null,
             Json::Bool(truth) => Value::Bool(*truth),
-            Json::Number(number) => number
-                .as_i64()
-                .map_or_else(|| Value::Float(number.as_f64().unwrap_or(f64::NAN)), Value::Integer),
+            Json::Number(number) => number.as_i64().map_or_else(
+                || Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+                Value::Integer,
+            ),
             Json::String(text) => Value::from(text.as_str()),
             Json::Array(items) => Value::List(items.iter().map(|item| self.value(item)).collect()),
             Json::Object(map) => match (map.get("$blob"), map.get("$secret")) {
@@ -138,7 +155,9 @@ impl Scene {
                     Value::Secret(SecretRef { name, version })
                 }
                 _ => {
-                    let pairs = map.iter().map(|(key, item)| (key.clone(), self.value(item)));
+                    let pairs = map
+                        .iter()
+                        .map(|(key, item)| (key.clone(), self.value(item)));
                     Value::Map(pairs.collect::<Map>())
                 }
             },
@@ -157,9 +176,19 @@ pub fn check_converges(scene: &Scene, host: &mut FakeHost) -> (Plan, ApplyReport
     let failures: Vec<_> = first.failures().collect();
     assert!(failures.is_empty(), "the plan failed: {failures:#?}");
     host.blobs.extend(scene.blobs.clone());
-    let report = apply(&scene.prepared(), Some(&first.approval()), host, &mut Silent);
+    let report = apply(
+        &scene.prepared(),
+        Some(&first.approval()),
+        host,
+        &mut Silent,
+    );
     let stopped = report.stopped_at();
-    assert!(report.succeeded(), "{stopped:#?}\nplanned: {:#?}\n{:#?}", summary(&first), host.log);
+    assert!(
+        report.succeeded(),
+        "{stopped:#?}\nplanned: {:#?}\n{:#?}",
+        summary(&first),
+        host.log
+    );
     check_settles(scene, host);
     (first, report)
 }
@@ -169,7 +198,12 @@ pub fn check_converges(scene: &Scene, host: &mut FakeHost) -> (Plan, ApplyReport
 #[must_use]
 pub fn summary(plan: &Plan) -> Vec<String> {
     let line = |planned: &Planned| {
-        let verbs: Vec<_> = planned.outcome.changes().iter().map(|c| c.verb.as_str()).collect();
+        let verbs: Vec<_> = planned
+            .outcome
+            .changes()
+            .iter()
+            .map(|c| c.verb.as_str())
+            .collect();
         let verbs = verbs.join(", ");
         match &planned.outcome {
             PlanOutcome::InSync => None,
@@ -190,10 +224,24 @@ pub fn summary(plan: &Plan) -> Vec<String> {
 #[track_caller]
 pub fn check_settles(scene: &Scene, host: &mut FakeHost) {
     let left = scene.plan(host);
-    assert!(left.in_sync(), "a second plan is not in sync: {:#?}\n{:#?}", summary(&left), host.log);
+    assert!(
+        left.in_sync(),
+        "a second plan is not in sync: {:#?}\n{:#?}",
+        summary(&left),
+        host.log
+    );
     let steps = host.log.len();
     let again = scene.apply(host);
     assert!(again.succeeded() && again.changed() == 0, "{again:#?}");
-    assert_eq!(host.log[steps..], [] as [String; 0], "a second apply took steps");
-    assert_eq!(host.stale(), [] as [String; 0], "not read yet: {:#?}", host.log);
+    assert_eq!(
+        host.log[steps..],
+        [] as [String; 0],
+        "a second apply took steps"
+    );
+    assert_eq!(
+        host.stale(),
+        [] as [String; 0],
+        "not read yet: {:#?}",
+        host.log
+    );
 }

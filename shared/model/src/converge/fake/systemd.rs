@@ -39,20 +39,28 @@ enum Definition {
 impl FakeHost {
     /// Says what the process of a unit reads; `at_start_only` as against on reload, too.
     pub fn reads(&mut self, unit: &str, path: &str, at_start_only: bool) {
-        self.unit_mut(unit).reads.push((fake_path(path), at_start_only));
+        self.unit_mut(unit)
+            .reads
+            .push((fake_path(path), at_start_only));
     }
 
     /// What running processes have not read as it is now: the truth that a converged machine
     /// must not have any of.
     #[must_use]
     pub fn stale(&self) -> Vec<String> {
-        let units = self.units.iter().filter_map(|(name, unit)| Some((name, unit, unit.process.as_ref()?)));
+        let units = self
+            .units
+            .iter()
+            .filter_map(|(name, unit)| Some((name, unit, unit.process.as_ref()?)));
         units
             .flat_map(|(name, unit, process)| {
                 let stale = |(path, _): &&(AbsolutePath, bool)| {
                     process.has_read.get(path) != Some(&self.content_digest(path))
                 };
-                unit.reads.iter().filter(stale).map(move |(path, _)| format!("{name}: {path}"))
+                unit.reads
+                    .iter()
+                    .filter(stale)
+                    .map(move |(path, _)| format!("{name}: {path}"))
             })
             .collect()
     }
@@ -86,7 +94,10 @@ impl FakeHost {
         let unit = self.units.get(name).unwrap_or(&none);
         let on_disk = self.definition(name);
         let Some(seen) = unit.loaded.or(on_disk) else {
-            return UnitState { load: "not-found".to_owned(), ..UnitState::default() };
+            return UnitState {
+                load: "not-found".to_owned(),
+                ..UnitState::default()
+            };
         };
         let masked = seen == Definition::Masked;
         let word = |truth, yes: &str, no: &str| if truth { yes.to_owned() } else { no.to_owned() };
@@ -95,7 +106,11 @@ impl FakeHost {
             active: word(unit.process.is_some(), "active", "inactive"),
             sub: word(unit.process.is_some(), "running", "dead"),
             enabled: word(masked, "masked", &word(unit.enabled, "enabled", "disabled")),
-            invocation: unit.process.as_ref().map(|p| p.invocation.clone()).unwrap_or_default(),
+            invocation: unit
+                .process
+                .as_ref()
+                .map(|p| p.invocation.clone())
+                .unwrap_or_default(),
             started_at: unit.process.as_ref().map(|process| process.started_at),
             need_daemon_reload: Some(seen) != on_disk,
             can_reload: unit.can_reload,
@@ -131,7 +146,12 @@ impl FakeHost {
             }
             UnitVerb::Enable => self.unit_mut(name).enabled = true,
             UnitVerb::Disable => self.unit_mut(name).enabled = false,
-            UnitVerb::Mask if self.files.get(&mask).is_some_and(|f| f.kind == FileKind::File) => {
+            UnitVerb::Mask
+                if self
+                    .files
+                    .get(&mask)
+                    .is_some_and(|f| f.kind == FileKind::File) =>
+            {
                 return refuse("its file is in the way");
             }
             UnitVerb::Mask => self.mask(name),
@@ -147,8 +167,13 @@ impl FakeHost {
 
     pub(super) fn mask(&mut self, name: &str) {
         let path = fake_path(&format!("/etc/systemd/system/{name}"));
-        let kind = FileKind::Symlink { target: "/dev/null".to_owned() };
-        let link = FakeFile { kind, ..FakeFile::new(b"", self.now()) };
+        let kind = FileKind::Symlink {
+            target: "/dev/null".to_owned(),
+        };
+        let link = FakeFile {
+            kind,
+            ..FakeFile::new(b"", self.now())
+        };
         self.files.insert(path, link);
         self.load_all();
     }
@@ -190,7 +215,9 @@ impl FakeHost {
 
     /// Was this restart or reload of any use?
     fn judge(&mut self, name: &str, verb: UnitVerb) {
-        let Some(unit) = self.units.get(name) else { return };
+        let Some(unit) = self.units.get(name) else {
+            return;
+        };
         let Some(process) = &unit.process else { return };
         let mut stale = unit.reads.iter().filter(|(path, at_start_only)| {
             let reload_does = unit.can_reload && !at_start_only;
@@ -198,7 +225,8 @@ impl FakeHost {
                 && (verb == UnitVerb::Reload || !reload_does)
         });
         if stale.next().is_none() {
-            self.needless.push(format!("{verb:?} {name} at step {}", self.log.len()));
+            self.needless
+                .push(format!("{verb:?} {name} at step {}", self.log.len()));
         }
     }
 
@@ -220,10 +248,13 @@ impl FakeHost {
             return Some(Definition::Masked);
         }
         let folder = fake_path(&format!("/etc/systemd/system/{name}.d"));
-        let drop_ins =
-            self.files.iter().filter(|(path, _)| path.parent().as_ref() == Some(&folder));
-        let files: Vec<&FakeFile> =
-            std::iter::once(fragment).chain(drop_ins.map(|(_, file)| file)).collect();
+        let drop_ins = self
+            .files
+            .iter()
+            .filter(|(path, _)| path.parent().as_ref() == Some(&folder));
+        let files: Vec<&FakeFile> = std::iter::once(fragment)
+            .chain(drop_ins.map(|(_, file)| file))
+            .collect();
         let digest = Digest::of_parts(files.iter().map(|file| file.content.as_slice()));
         let changed = files.iter().map(|file| file.changed_at).max()?;
         Some(Definition::Loaded(digest, changed))

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{FakeFile, FakeHost, fake_user};
 use crate::digest::Digest;
 use crate::host::{
-    Content, FileKind, GroupState, Host, HostError, HostResult, Ownership, PackageRequest,
-    Program, ProgramOutput, ReadHost, RestartRecord, UnitVerb, UserRequest,
+    Content, FileKind, GroupState, Host, HostError, HostResult, Ownership, PackageRequest, Program,
+    ProgramOutput, ReadHost, RestartRecord, UnitVerb, UserRequest,
 };
 use crate::path::AbsolutePath;
 
@@ -25,12 +25,23 @@ impl FakeHost {
         if !self.groups.contains_key(&ownership.group) {
             return refuse(format!("there is no group {}", ownership.group));
         }
-        if self.files.get(path).is_some_and(|file| file.kind == FileKind::Directory) {
+        if self
+            .files
+            .get(path)
+            .is_some_and(|file| file.kind == FileKind::Directory)
+        {
             return refuse("there is a directory".to_owned());
         }
         let Ownership { mode, owner, group } = ownership.clone();
         let changed_at = self.now();
-        let file = FakeFile { kind, content, mode, owner, group, changed_at };
+        let file = FakeFile {
+            kind,
+            content,
+            mode,
+            owner,
+            group,
+            changed_at,
+        };
         self.files.insert(path.clone(), file);
         // As the directory's ctime would tell.
         if let Some(parent) = path.parent().and_then(|parent| self.files.get_mut(&parent)) {
@@ -41,10 +52,17 @@ impl FakeHost {
 
     fn validate(&self, content: &[u8], program: &Program) -> HostResult<()> {
         let path = super::fake_path("/validated");
-        let argv = program.argv.iter().map(|word| word.replace("{}", path.as_str())).collect();
+        let argv = program
+            .argv
+            .iter()
+            .map(|word| word.replace("{}", path.as_str()))
+            .collect();
         let mut copy = self.clone();
         copy.files.insert(path, FakeFile::new(content, self.now()));
-        let output = copy.run(&Program { argv, ..program.clone() })?;
+        let output = copy.run(&Program {
+            argv,
+            ..program.clone()
+        })?;
         if output.code == 0 {
             return Ok(());
         }
@@ -84,10 +102,19 @@ impl Host for FakeHost {
         self.step(format!("chown {path}"), |host| {
             let now = host.now();
             let Some(file) = host.files.get_mut(path) else {
-                return Err(HostError::failed(format!("chown {path}"), "nothing is there"));
+                return Err(HostError::failed(
+                    format!("chown {path}"),
+                    "nothing is there",
+                ));
             };
             let Ownership { mode, owner, group } = ownership.clone();
-            *file = FakeFile { mode, owner, group, changed_at: now, ..file.clone() };
+            *file = FakeFile {
+                mode,
+                owner,
+                group,
+                changed_at: now,
+                ..file.clone()
+            };
             Ok(())
         })
     }
@@ -100,21 +127,33 @@ impl Host for FakeHost {
 
     fn make_symlink(&mut self, path: &AbsolutePath, target: &str) -> HostResult<()> {
         self.step(format!("link {path}"), |host| {
-            let kind = FileKind::Symlink { target: target.to_owned() };
+            let kind = FileKind::Symlink {
+                target: target.to_owned(),
+            };
             let root = "root".to_owned();
-            let ownership = Ownership { mode: 0o777, owner: root.clone(), group: root };
+            let ownership = Ownership {
+                mode: 0o777,
+                owner: root.clone(),
+                group: root,
+            };
             host.lay(path, kind, Vec::new(), &ownership)
         })
     }
 
     fn remove(&mut self, path: &AbsolutePath, recursive: bool) -> HostResult<()> {
         self.step(format!("remove {path}"), |host| {
-            let directory =
-                host.files.get(path).is_some_and(|file| file.kind == FileKind::Directory);
+            let directory = host
+                .files
+                .get(path)
+                .is_some_and(|file| file.kind == FileKind::Directory);
             if directory && !recursive {
-                return Err(HostError::failed(format!("remove {path}"), "it is a directory"));
+                return Err(HostError::failed(
+                    format!("remove {path}"),
+                    "it is a directory",
+                ));
             }
-            host.files.retain(|other, _| !other.as_path().starts_with(path.as_path()));
+            host.files
+                .retain(|other, _| !other.as_path().starts_with(path.as_path()));
             Ok(())
         })
     }
@@ -154,7 +193,9 @@ impl Host for FakeHost {
             let free = host.numbers().last().copied().unwrap_or_default().max(99) + 1;
             let fresh = fake_user(free, name);
             if !host.users.contains_key(name) && request.group.is_none() {
-                host.groups.entry(name.to_owned()).or_insert(GroupState { gid: free });
+                host.groups
+                    .entry(name.to_owned())
+                    .or_insert(GroupState { gid: free });
             }
             let user = host.users.entry(name.to_owned()).or_insert(fresh);
             let request = request.clone();
@@ -174,17 +215,26 @@ impl Host for FakeHost {
     fn set_group(&mut self, name: &str, gid: Option<u32>, _: bool) -> HostResult<()> {
         self.step(format!("group {name}"), |host| {
             let free = host.numbers().last().copied().unwrap_or_default().max(99) + 1;
-            host.groups.insert(name.to_owned(), GroupState { gid: gid.unwrap_or(free) });
+            host.groups.insert(
+                name.to_owned(),
+                GroupState {
+                    gid: gid.unwrap_or(free),
+                },
+            );
             Ok(())
         })
     }
 
     fn execute(&mut self, program: &Program) -> HostResult<ProgramOutput> {
-        self.step(format!("run {}", program.argv.join(" ")), |host| host.run(program))
+        self.step(format!("run {}", program.argv.join(" ")), |host| {
+            host.run(program)
+        })
     }
 
     fn pause(&mut self, span: Duration) {
-        self.clock = self.clock.saturating_add(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX));
+        self.clock = self
+            .clock
+            .saturating_add(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX));
     }
 
     fn elapsed(&self) -> Duration {

@@ -1,0 +1,157 @@
+//! The command line. Data goes to stdout, everything else to stderr.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::config::Config;
+use crate::doctor::{self, Check};
+use crate::host::Transaction;
+use crate::{VERSION, facts, state};
+
+/// Makes this machine match what its Brine server says it must be.
+#[derive(Debug, Parser)]
+#[command(name = "brine-agent", version = VERSION)]
+pub struct Cli {
+    /// Where the agent keeps its key, its jobs and its blobs
+    #[arg(long, env = "BRINE_AGENT_STATE", default_value = state::DIRECTORY, global = true)]
+    state: PathBuf,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the agent, until SIGTERM (what the unit does; the default)
+    Run,
+    /// Check what keeps this agent from its server or its work, and say what to do
+    Doctor {
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Print the static facts of this machine, as JSON
+    Facts,
+    /// Print the version
+    Version,
+    /// What the transient unit runs: the package transaction in this directory
+    #[command(name = crate::host::TRANSACTION_VERB, hide = true)]
+    Transaction { directory: PathBuf },
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Output {
+    #[default]
+    Text,
+    Json,
+}
+
+/// # Errors
+/// What was asked cannot be done; the words are for people.
+pub fn main(cli: Cli) -> anyhow::Result<ExitCode> {
+    let config = Config::system(cli.state);
+    match cli.verb.unwrap_or(Verb::Run) {
+        Verb::Run => {
+            let runtime = runtime()?;
+            let result = runtime.block_on(async {
+                let shutdown = terminated().context("cannot wait for signals")?;
+                crate::run(config, shutdown).await.context("the agent cannot run")
+            });
+            // The agent has ended in order; what still reads a name or a probe is not waited for.
+            runtime.shutdown_background();
+            result.map(|()| ExitCode::SUCCESS)
+        }
+        Verb::Doctor { output } => {
+            let checks = runtime()?.block_on(doctor::examine(&config));
+            print(&match output {
+                Output::Text => lines(&checks),
+                Output::Json => serde_json::to_string_pretty(&checks)? + "\n",
+            })?;
+            let healthy = checks.iter().all(|check| check.ok);
+            Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Verb::Facts => {
+            print(&(serde_json::to_string_pretty(&facts::collect(&config.root))? + "\n"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Version => {
+            print(&format!("{VERSION}\n"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Transaction { directory } => {
+            Transaction::execute(&directory)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// One thread for the network; what blocks gets threads of its own.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+}
+
+/// SIGTERM from systemd, SIGINT from a terminal.
+fn terminated() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut term, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn lines(checks: &[Check]) -> String {
+    let mut text = String::new();
+    for check in checks {
+        let sign = if check.ok { '✓' } else { '✗' };
+        text.push_str(&format!("{sign} {}: {}\n", check.name, check.found));
+        if let Some(help) = &check.help {
+            text.push_str(&format!("  → {help}\n"));
+        }
+    }
+    text
+}
+
+/// A reader that went away is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write the output")
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+        assert!(Cli::try_parse_from(["brine-agent"]).unwrap().verb.is_none());
+        assert!(Cli::try_parse_from(["brine-agent", "doctor", "--output", "json"]).is_ok());
+    }
+
+    #[test]
+    fn each_check_is_a_line_with_what_to_do() {
+        let check = |ok, help: Option<&str>| Check {
+            name: "a".to_owned(),
+            ok,
+            found: "b".to_owned(),
+            help: help.map(str::to_owned),
+        };
+        let text = lines(&[check(true, None), check(false, Some("c"))]);
+        assert_eq!(text, "✓ a: b\n✗ a: b\n  → c\n");
+    }
+}

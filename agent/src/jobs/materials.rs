@@ -1,0 +1,70 @@
+//! A catalog with what it needs, ready to plan or apply.
+
+use brine_model::catalog::Catalog;
+use brine_model::converge::{Prepared, prepare, released};
+use brine_model::digest::Digest;
+use brine_model::resource::ResourceId;
+use brine_wire::codec;
+use brine_wire::job::Secret;
+
+use super::task::Refusal;
+use super::worker::Place;
+use crate::state::applied::Applied;
+use crate::state::blobs::Blobs;
+
+pub(super) struct Materials {
+    pub(super) digest: Digest,
+    pub(super) catalog: Catalog,
+    pub(super) secrets: Vec<Secret>,
+    pub(super) prepared: Prepared,
+    pub(super) applied: Applied,
+}
+
+impl Materials {
+    /// Decodes the catalog and renders its templates. `_fetched`: the blobs are here.
+    pub(super) fn read(
+        place: &Place,
+        digest: Digest,
+        _fetched: (),
+        secrets: Vec<Secret>,
+    ) -> Result<Self, Refusal> {
+        let blobs = Blobs::new(&place.state);
+        let bytes = blobs.get(&digest).map_err(Refusal::failed)?;
+        let catalog: Catalog = codec::decode(&bytes, codec::MAX).map_err(Refusal::failed)?;
+        if let Some(node) = &*place.node.borrow()
+            && *node != catalog.node
+        {
+            let why = format!("the catalog is for {}, and this node is {node}", catalog.node);
+            return Err(Refusal::Failed(why));
+        }
+        let text = |reference: &_| {
+            let found = secrets.iter().find(|secret| secret.reference == *reference);
+            found.map(|secret| secret.text.clone())
+        };
+        let prepared = prepare(&catalog, &|blob| blobs.get(blob), &text).map_err(|errors| {
+            let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            Refusal::Failed(lines.join("\n"))
+        })?;
+        let applied = Applied::new(&place.state);
+        Ok(Self { digest, catalog, secrets, prepared, applied })
+    }
+
+    /// What the catalog applied last had, and this one has not.
+    pub(super) fn released(&self) -> Vec<ResourceId> {
+        match self.applied.catalog() {
+            Ok(Some(old)) => released(&old, &self.catalog),
+            Ok(None) => Vec::new(),
+            Err(error) => {
+                tracing::warn!(%error, "cannot tell what is released");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Removes blobs that are no longer needed; what stays is only disk space.
+    pub(super) fn sweep(&self) {
+        if let Err(error) = self.applied.sweep(&self.digest, &self.catalog) {
+            tracing::warn!(%error, "cannot remove old blobs");
+        }
+    }
+}

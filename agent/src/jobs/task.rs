@@ -1,0 +1,120 @@
+//! One job, from its materials to its result.
+
+use brine_model::digest::Digest;
+use brine_model::time::Timestamp;
+use brine_wire::job::{self, Job, JobId, JobResult, Progress};
+use tokio::sync::watch;
+
+use super::cancel::Cancel;
+use super::fetch::{self, NoBlob};
+use super::materials::Materials;
+use super::observer::Reporter;
+use super::worker::Place;
+use super::{apply, execute, health, plan};
+use crate::host::RealHost;
+
+/// What every job has at hand.
+pub(super) struct Task {
+    pub(super) place: Place,
+    pub(super) cancel: Cancel,
+    pub(super) progress: watch::Sender<Option<Progress>>,
+}
+
+/// For the log.
+pub(super) const fn kind(task: &job::Task) -> &'static str {
+    match task {
+        job::Task::Plan { .. } => "plan",
+        job::Task::Apply { .. } => "apply",
+        job::Task::Health(_) => "health",
+        job::Task::Execute(_) => "execute",
+    }
+}
+
+impl Task {
+    pub(super) async fn run(self, job: Job) -> JobResult {
+        let (id, deadline) = (job.id, job.deadline);
+        match job.task {
+            job::Task::Plan { catalog, secrets } => {
+                let fetched = self.fetch(id, catalog, deadline).await;
+                self.on_thread(id, move |host, _| {
+                    let materials = Materials::read(&self.place, catalog, fetched?, secrets)?;
+                    plan::run(&materials, host)
+                })
+                .await
+            }
+            job::Task::Apply { catalog, secrets, approval } => {
+                let fetched = self.fetch(id, catalog, deadline).await;
+                let cancel = self.cancel.clone();
+                self.on_thread(id, move |host, reporter| {
+                    let materials = Materials::read(&self.place, catalog, fetched?, secrets)?;
+                    apply::run(&materials, &approval, &cancel, host, reporter)
+                })
+                .await
+            }
+            job::Task::Health(conditions) => {
+                let cancel = self.cancel.clone();
+                self.on_thread(id, move |host, reporter| {
+                    Ok(health::run(&conditions, &cancel, host, reporter))
+                })
+                .await
+            }
+            job::Task::Execute(program) => {
+                self.on_thread(id, move |host, reporter| execute::run(&program, host, reporter)).await
+            }
+        }
+    }
+
+    /// Brings the catalog and all that it names into the blob store.
+    async fn fetch(
+        &self,
+        id: JobId,
+        catalog: Digest,
+        deadline: Timestamp,
+    ) -> Result<(), Refusal> {
+        let doing = "fetching the catalog".to_owned();
+        self.progress.send_replace(Some(Progress { job: id, done: 0, total: 0, doing }));
+        fetch::catalog(&self.place, catalog, deadline, &self.cancel).await.map_err(|error| match error
+        {
+            NoBlob::Cancelled => Refusal::Cancelled,
+            other => Refusal::Failed(other.to_string()),
+        })
+    }
+
+    /// The synchronous part, on a thread of its own with a host of its own. A transaction that an
+    /// earlier life of this agent has begun is waited for first, whatever the job.
+    async fn on_thread(
+        &self,
+        id: JobId,
+        job: impl FnOnce(&mut RealHost, Reporter) -> Result<JobResult, Refusal> + Send + 'static,
+    ) -> JobResult {
+        let reporter = Reporter::new(id, self.progress.clone(), self.cancel.clone());
+        let place = self.place.clone();
+        let thread = tokio::task::spawn_blocking(move || {
+            let mut host = RealHost::rooted(&place.root, &place.state);
+            host.wait_for_transaction().map_err(|error| Refusal::Failed(error.to_string()))?;
+            job(&mut host, reporter)
+        });
+        match thread.await {
+            Ok(Ok(result)) => result,
+            Ok(Err(Refusal::Failed(why))) => JobResult::Failed(why),
+            Ok(Err(Refusal::Cancelled)) => JobResult::Cancelled(None),
+            Err(error) => {
+                tracing::error!(%error, "a job's thread died");
+                JobResult::Failed("the agent failed on this job, which is a bug".to_owned())
+            }
+        }
+    }
+}
+
+/// Why a job could not be done at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refusal {
+    Failed(String),
+    Cancelled,
+}
+
+impl Refusal {
+    pub(super) fn failed(error: impl std::fmt::Display) -> Self {
+        Self::Failed(error.to_string())
+    }
+}

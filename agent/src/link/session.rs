@@ -1,0 +1,169 @@
+//! One connection, from the hello to its end.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use brine_model::facts::Facts;
+use brine_model::resources;
+use brine_transport::closed::{Closed, Code};
+use brine_transport::connection::Connection;
+use brine_transport::stream::RequestError;
+use brine_wire::agent::{AgentReply, AgentRequest, Hello};
+use serde::de::DeserializeOwned;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::Ended;
+use super::serve;
+use crate::backoff::fraction;
+use crate::config::Config;
+use crate::jobs::WorkerHandle;
+use crate::state::applied::Applied;
+use crate::state::{State, atomic};
+use crate::{VERSION, facts};
+
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// Static facts rarely change; a fleet does not look all at once.
+const FACTS: Duration = Duration::from_secs(300);
+
+/// After the server could not keep a result.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Progress is coalesced to this, and repeated as a sign of life.
+const PROGRESS: Duration = Duration::from_millis(250);
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+
+/// Must be the first exchange; nothing else is asked before the welcome.
+pub(super) async fn hello(
+    connection: &Connection,
+    state: &State,
+    worker: &WorkerHandle,
+) -> Result<(), Ended> {
+    let hello = Hello {
+        agent_version: VERSION.to_owned(),
+        machine_id: state.machine().as_str().to_owned(),
+        boot_id: boot_id(),
+        capabilities: resources::capabilities(),
+        applied: Applied::new(state.directory()).digest()?,
+        jobs: worker.open_jobs().await,
+    };
+    match ask(connection, &AgentRequest::Hello(hello)).await.map_err(Ended::Hello)? {
+        AgentReply::Welcome { server_version, node } => {
+            let address = connection.remote_address();
+            tracing::info!(%node, %address, server_version, "connected");
+            Ok(())
+        }
+        AgentReply::Refused(why) => Err(Ended::Refused(why)),
+        _ => Err(Ended::Refused("its answer makes no sense".to_owned())),
+    }
+}
+
+/// Until the connection ends, or the agent does.
+pub(super) async fn serve(
+    connection: &Connection,
+    config: &Config,
+    worker: &WorkerHandle,
+    stop: &CancellationToken,
+) -> Closed {
+    let asked = serve::run(connection, worker);
+    let results = deliver(connection, worker);
+    let progress = tell_progress(connection, worker);
+    let facts = send_facts(connection, config.root.clone());
+    tokio::select! {
+        closed = connection.closed() => closed,
+        () = async { tokio::join!(asked, results, progress, facts); } => connection.closed().await,
+        () = stop.cancelled() => {
+            connection.close(Code::SHUTDOWN, "the agent stops");
+            // quinn's own task sends the last packet.
+            sleep(Duration::from_millis(20)).await;
+            Closed::ByUs
+        }
+    }
+}
+
+/// Sends results until each is acknowledged.
+async fn deliver(connection: &Connection, worker: &WorkerHandle) {
+    let mut results = worker.results();
+    loop {
+        results.mark_unchanged();
+        let mut failed = false;
+        for (job, result) in worker.kept().await {
+            let request = AgentRequest::Result { job, result };
+            match ask(connection, &request).await {
+                Ok(AgentReply::Acknowledged) => worker.acknowledge(job).await,
+                Ok(_) => failed = true,
+                Err(error) => {
+                    tracing::debug!(%error, run = %job.run, "a result was not delivered");
+                    failed = true;
+                }
+            }
+        }
+        if connection.close_reason().is_some() {
+            return;
+        }
+        if failed {
+            sleep(AGAIN).await;
+        } else if results.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn tell_progress(connection: &Connection, worker: &WorkerHandle) {
+    let mut progress = worker.progress();
+    loop {
+        let now = progress.borrow_and_update().clone();
+        let Some(now) = now else {
+            if progress.changed().await.is_err() {
+                return;
+            }
+            continue;
+        };
+        // It may be lost, and must not pile up: one at a time.
+        let sent: Result<AgentReply, _> = ask(connection, &AgentRequest::Progress(now)).await;
+        if sent.is_err() && connection.close_reason().is_some() {
+            return;
+        }
+        sleep(PROGRESS).await;
+        let _ = tokio::time::timeout(SIGN_OF_LIFE, progress.changed()).await;
+    }
+}
+
+/// On connecting, and when they have changed.
+async fn send_facts(connection: &Connection, root: PathBuf) {
+    let mut sent: Option<Facts> = None;
+    loop {
+        let root = root.clone();
+        let collected = tokio::task::spawn_blocking(move || facts::collect(&root)).await;
+        if let Ok(facts) = collected
+            && sent.as_ref() != Some(&facts)
+        {
+            match ask(connection, &AgentRequest::Facts(facts.clone())).await {
+                Ok(AgentReply::Acknowledged) => sent = Some(facts),
+                Ok(AgentReply::Refused(why)) => tracing::warn!(why, "facts refused"),
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::debug!(%error, "facts were not delivered");
+                    if connection.close_reason().is_some() {
+                        return;
+                    }
+                }
+            }
+        }
+        sleep(FACTS.mul_f64(0.5 + fraction())).await;
+    }
+}
+
+async fn ask<R: DeserializeOwned>(
+    connection: &Connection,
+    request: &AgentRequest,
+) -> Result<R, RequestError> {
+    connection.request_within(request, ANSWER).await
+}
+
+/// New at every boot; empty where the kernel does not tell.
+fn boot_id() -> String {
+    let bytes = atomic::read("/proc/sys/kernel/random/boot_id".as_ref()).ok().flatten();
+    String::from_utf8_lossy(&bytes.unwrap_or_default()).trim().to_owned()
+}

@@ -1,0 +1,63 @@
+//! The agent's life.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::config::Config;
+use crate::jobs::{self, Place, WorkerHandle};
+use crate::link::{self, Link};
+use crate::state::binding::MachineId;
+use crate::state::journal::Journal;
+use crate::state::{State, StateError};
+
+/// How long the last result may take to be delivered before the agent ends; it is kept anyway.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Runs until `shutdown`, then in this order: the resource at hand is finished and the result
+/// kept, results are delivered if there is a connection, the connection is closed.
+///
+/// # Errors
+/// The state directory cannot be used. Nothing that the server or the network does ends it.
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), StateError> {
+    let machine = MachineId::read(&config.root)?;
+    let state = State::open(&config.state, machine)?;
+    let journal = Journal::open(state.directory(), clock::now())?;
+    let (connection, link_seen) = watch::channel(None);
+    let (node, node_seen) = watch::channel(None);
+    let place = Place {
+        root: config.root.clone(),
+        state: config.state.clone(),
+        node: node_seen,
+        link: link_seen.clone(),
+    };
+    let (stop_jobs, stop_link) = (CancellationToken::new(), CancellationToken::new());
+    let (worker, working) = jobs::start(journal, place, stop_jobs.clone());
+    let link = Link { connection, node };
+    let farewell = async {
+        shutdown.await;
+        tracing::info!("stopping");
+        stop_jobs.cancel();
+        worker.drained().await;
+        if link_seen.borrow().is_some() {
+            let _ = tokio::time::timeout(FAREWELL, delivered(&worker)).await;
+        }
+        stop_link.cancel();
+    };
+    tokio::join!(link::run(&config, &state, &worker, &link, &stop_link), farewell);
+    drop(worker);
+    if let Err(error) = working.await {
+        tracing::error!(%error, "the worker died");
+    }
+    Ok(())
+}
+
+/// Waits until no result is left to deliver.
+async fn delivered(worker: &WorkerHandle) {
+    while !worker.kept().await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
