@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use brine_model::time::Timestamp;
 
 #[must_use]
-pub fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => Timestamp::default().plus(since),
         Err(_) => Timestamp::default(),

@@ -17,16 +17,17 @@ use crate::states::{self, LoadError, Loaded};
 use crate::store::{CatalogBlobs, NodeRecord, Store, StoreError};
 
 /// Everything that a run pins: what was compiled, and out of what.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub states: Loaded,
+    /// As they are now: what was applied to them changes without anything being compiled anew.
     pub nodes: Vec<NodeRecord>,
-    pub fleet: Fleet,
-    pub compilation: Compilation,
+    pub fleet: Arc<Fleet>,
+    pub compilation: Arc<Compilation>,
     /// The encoded catalogs by node, each with its name.
-    pub catalogs: BTreeMap<NodeName, (Digest, Arc<[u8]>)>,
+    pub catalogs: Arc<BTreeMap<NodeName, (Digest, Arc<[u8]>)>>,
     /// What each node's catalog needs.
-    pub secrets: BTreeMap<NodeName, Vec<Secret>>,
+    pub secrets: Arc<BTreeMap<NodeName, Vec<Secret>>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +53,7 @@ pub(crate) struct Compiler {
     secrets: Arc<Secrets>,
     secrets_path: PathBuf,
     store: Store,
-    newest: Mutex<Option<(Key, Arc<Snapshot>)>>,
+    newest: Mutex<Option<(Key, Snapshot)>>,
 }
 
 impl Compiler {
@@ -77,7 +78,7 @@ impl Compiler {
     /// # Errors
     /// The states, the secrets or the store cannot be read. Mistakes *in* the states are no error:
     /// they are the snapshot's findings.
-    pub(crate) async fn newest(&self) -> Result<Arc<Snapshot>, CompileError> {
+    pub(crate) async fn newest(&self) -> Result<Snapshot, CompileError> {
         let path = self.states.clone();
         let states = tokio::task::spawn_blocking(move || states::load(&path)).await??;
         let (nodes, registry) = self.store.nodes().await?;
@@ -89,25 +90,25 @@ impl Compiler {
             self.secrets_digest(),
         );
         if let Some(known) = self.cached(key) {
-            return Ok(known);
+            // The same content may be another commit by now.
+            return Ok(Snapshot { states, nodes, ..known });
         }
         let secrets = Arc::clone(&self.secrets);
         let snapshot =
             tokio::task::spawn_blocking(move || compile(states, nodes, facts, &secrets)).await??;
-        let snapshot = Arc::new(snapshot);
         // Compiling may have made secrets up: the file is what it is now.
         let key = (key.0, key.1, key.2, self.secrets_digest());
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some((key, Arc::clone(&snapshot)));
+            Some((key, snapshot.clone()));
         Ok(snapshot)
     }
 
-    fn cached(&self, key: Key) -> Option<Arc<Snapshot>> {
+    fn cached(&self, key: Key) -> Option<Snapshot> {
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         newest
             .as_ref()
             .filter(|(known, _)| *known == key)
-            .map(|(_, snapshot)| Arc::clone(snapshot))
+            .map(|(_, snapshot)| snapshot.clone())
     }
 
     fn secrets_digest(&self) -> Digest {
@@ -157,14 +158,14 @@ fn compile(
         let bytes = codec::encode(&compiled.catalog).ok()?;
         Some((name.clone(), (Digest::of(&bytes), Arc::from(bytes))))
     });
-    let catalogs = encoded.collect();
+    let catalogs = Arc::new(encoded.collect());
     Ok(Snapshot {
         states,
         nodes,
-        fleet,
-        compilation,
+        fleet: Arc::new(fleet),
+        compilation: Arc::new(compilation),
         catalogs,
-        secrets: texts,
+        secrets: Arc::new(texts),
     })
 }
 

@@ -181,7 +181,11 @@ impl FleetHandle {
     }
 
     /// As [`Self::wait_for`], but no longer than `limit`.
-    pub(crate) async fn wait_at_most(&self, node: &NodeName, limit: Duration) -> Option<Connection> {
+    pub(crate) async fn wait_at_most(
+        &self,
+        node: &NodeName,
+        limit: Duration,
+    ) -> Option<Connection> {
         tokio::time::timeout(limit, self.wait_for(node)).await.ok()
     }
 

@@ -1,5 +1,7 @@
 //! The machine's name, interfaces and addresses.
 
+use std::ffi::OsString;
+
 use brine_model::facts::{Interface, Network};
 use sysinfo::Networks;
 
@@ -18,7 +20,8 @@ pub(crate) fn hostname() -> String {
         .unwrap_or_default()
 }
 
-fn interface((name, data): (&String, &sysinfo::NetworkData)) -> Option<Interface> {
+fn interface((name, data): (&OsString, &sysinfo::NetworkData)) -> Option<Interface> {
+    let name = name.to_string_lossy();
     if name == "lo" {
         return None;
     }
@@ -27,5 +30,5 @@ fn interface((name, data): (&String, &sysinfo::NetworkData)) -> Option<Interface
         networks.map(|network| format!("{}/{}", network.addr, network.prefix)).collect();
     addresses.sort_unstable();
     addresses.dedup();
-    Some(Interface { name: name.clone(), mac: data.mac_address().to_string(), addresses })
+    Some(Interface { name: name.into_owned(), mac: data.mac_address().to_string(), addresses })
 }

@@ -49,7 +49,7 @@ use crate::state::blobs::Blobs;
 
 pub use self::apt::VERB as TRANSACTION_VERB;
 pub use self::transaction::Transaction;
-pub(crate) use self::locks::{Holder, holder};
+pub(crate) use self::locks::holder;
 
 /// This machine.
 pub struct RealHost {

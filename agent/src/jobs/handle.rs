@@ -17,7 +17,7 @@ pub(super) enum Command {
 
 /// Cheap to clone. Where the worker is gone, every answer is "stopping".
 #[derive(Debug, Clone)]
-pub struct WorkerHandle {
+pub(crate) struct WorkerHandle {
     pub(super) commands: mpsc::Sender<Command>,
     /// Counts results: whoever delivers them waits for it to change.
     pub(super) results: watch::Receiver<u64>,
@@ -27,48 +27,48 @@ pub struct WorkerHandle {
 }
 
 impl WorkerHandle {
-    pub async fn submit(&self, job: Box<Job>) -> JobState {
+    pub(crate) async fn submit(&self, job: Box<Job>) -> JobState {
         let stopping = JobState::Refused("the agent is stopping".to_owned());
         self.ask(|reply| Command::Submit(job, reply)).await.unwrap_or(stopping)
     }
 
-    pub async fn state(&self, id: JobId) -> Option<JobState> {
+    pub(crate) async fn state(&self, id: JobId) -> Option<JobState> {
         self.ask(|reply| Command::State(id, reply)).await
     }
 
     /// Effective after the resource at hand; the answer is where the job stands now.
-    pub async fn cancel(&self, id: JobId) -> Option<JobState> {
+    pub(crate) async fn cancel(&self, id: JobId) -> Option<JobState> {
         self.ask(|reply| Command::Cancel(id, reply)).await
     }
 
     /// Results that are not acknowledged.
-    pub async fn kept(&self) -> Vec<(JobId, JobResult)> {
+    pub(crate) async fn kept(&self) -> Vec<(JobId, JobResult)> {
         self.ask(Command::Kept).await.unwrap_or_default()
     }
 
     /// Jobs whose results the server does not have.
-    pub async fn open_jobs(&self) -> Vec<JobId> {
+    pub(crate) async fn open_jobs(&self) -> Vec<JobId> {
         self.ask(Command::Open).await.unwrap_or_default()
     }
 
     /// The server has the result.
-    pub async fn acknowledge(&self, id: JobId) {
+    pub(crate) async fn acknowledge(&self, id: JobId) {
         let _ = self.commands.send(Command::Acknowledge(id)).await;
     }
 
     /// Changes whenever there is a new result.
     #[must_use]
-    pub fn results(&self) -> watch::Receiver<u64> {
+    pub(crate) fn results(&self) -> watch::Receiver<u64> {
         self.results.clone()
     }
 
     #[must_use]
-    pub fn progress(&self) -> watch::Receiver<Option<Progress>> {
+    pub(crate) fn progress(&self) -> watch::Receiver<Option<Progress>> {
         self.progress.clone()
     }
 
     /// Waits until the worker was told to stop and nothing runs any more.
-    pub async fn drained(&self) {
+    pub(crate) async fn drained(&self) {
         self.drained.cancelled().await;
     }
 

@@ -24,5 +24,5 @@ mod shrink;
 mod task;
 mod worker;
 
-pub use self::handle::WorkerHandle;
+pub(crate) use self::handle::WorkerHandle;
 pub(crate) use self::worker::{Place, start};

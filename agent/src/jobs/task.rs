@@ -36,17 +36,18 @@ impl Task {
         match job.task {
             job::Task::Plan { catalog, secrets } => {
                 let fetched = self.fetch(id, catalog, deadline).await;
+                let place = self.place.clone();
                 self.on_thread(id, move |host, _| {
-                    let materials = Materials::read(&self.place, catalog, fetched?, secrets)?;
+                    let materials = Materials::read(&place, catalog, fetched?, secrets)?;
                     plan::run(&materials, host)
                 })
                 .await
             }
             job::Task::Apply { catalog, secrets, approval } => {
                 let fetched = self.fetch(id, catalog, deadline).await;
-                let cancel = self.cancel.clone();
+                let (place, cancel) = (self.place.clone(), self.cancel.clone());
                 self.on_thread(id, move |host, reporter| {
-                    let materials = Materials::read(&self.place, catalog, fetched?, secrets)?;
+                    let materials = Materials::read(&place, catalog, fetched?, secrets)?;
                     apply::run(&materials, &approval, &cancel, host, reporter)
                 })
                 .await

@@ -130,8 +130,9 @@ async fn ask(config: &Config, state: &State) -> Result<Certificate, NotYet> {
         (None, None) => return Err(NotYet::NoToken),
     };
     let key = state.key()?;
+    let secret = found.as_ref().and_then(|found| found.token.secret.clone());
     let request = EnrollRequest::Certificate(CertificateRequest {
-        token: found.as_ref().and_then(|found| found.token.secret.clone()),
+        token: secret.map(|secret| secret.reveal().to_owned()),
         proposed_name: facts::hostname(),
         machine_id: state.machine().as_str().to_owned(),
         csr: key.csr_der().map_err(NotYet::Csr)?,

@@ -1,7 +1,6 @@
 //! What there is, and how it stands.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use brine_model::diagnostic::Diagnostic;
 use brine_model::name::NodeName;
@@ -86,7 +85,7 @@ pub(super) async fn node(name: NodeName, context: &Context) -> Result<OperatorRe
 }
 
 /// States that cannot be read must not hide the fleet.
-async fn newest(context: &Context) -> Result<Arc<Snapshot>, Diagnostic> {
+async fn newest(context: &Context) -> Result<Snapshot, Diagnostic> {
     context.compiler.newest().await.map_err(|error| {
         let error = anyhow::Error::from(error);
         Diagnostic::error(format!("{error:#}"))
@@ -94,7 +93,7 @@ async fn newest(context: &Context) -> Result<Arc<Snapshot>, Diagnostic> {
 }
 
 async fn infos(
-    newest: Option<&Arc<Snapshot>>,
+    newest: Option<&Snapshot>,
     context: &Context,
 ) -> Result<Vec<NodeInfo>, Refused> {
     let (nodes, _) = context.store.nodes().await?;
@@ -108,7 +107,7 @@ async fn infos(
 
 fn info(
     node: NodeRecord,
-    newest: Option<&Arc<Snapshot>>,
+    newest: Option<&Snapshot>,
     connected: &BTreeSet<NodeName>,
 ) -> NodeInfo {
     let enrollment = match &node.enrolled {

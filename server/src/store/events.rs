@@ -10,7 +10,12 @@ use super::{Store, StoreError};
 
 impl Store {
     /// Appends a note for people.
-    pub(crate) async fn note(&self, run: RunId, text: String, at: Timestamp) -> Result<(), StoreError> {
+    pub(crate) async fn note(
+        &self,
+        run: RunId,
+        text: String,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
         self.write(move |db| append(db, run, at, &Happening::Note(text)))
             .await
     }

@@ -103,7 +103,11 @@ impl Store {
 
     /// Takes a node out: its key stays revoked and its name is never given away by a pool token.
     /// False where there is no such node.
-    pub(crate) async fn remove_node(&self, name: NodeName, at: Timestamp) -> Result<bool, StoreError> {
+    pub(crate) async fn remove_node(
+        &self,
+        name: NodeName,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
         self.write(move |db| {
             let Some(node) = find(db, &name)? else {
                 return Ok(false);

@@ -131,7 +131,10 @@ impl Store {
 
     /// Ends what a server that died left open: each run becomes interrupted at the place where it
     /// stood. What was under way on nodes may still report.
-    pub(crate) async fn interrupt_open_runs(&self, at: Timestamp) -> Result<Vec<RunId>, StoreError> {
+    pub(crate) async fn interrupt_open_runs(
+        &self,
+        at: Timestamp,
+    ) -> Result<Vec<RunId>, StoreError> {
         self.write(move |db| {
             let open = open(db)?;
             for run in &open {

@@ -732,3 +732,38 @@ fn a_service_that_watches_a_service() {
     check_converges(&scene("two true"), &mut host);
     assert!(host.log.len() - from <= 4, "{:#?}", &host.log[from..]);
 }
+
+#[test]
+fn a_guard_that_cannot_start_yet_is_no_error() {
+    let mut host = host();
+    host.program("/opt/tool", |_, _| exit(1));
+    let unless = |argv: &str| json!({"argv": ["x"], "unless": [argv]});
+    check_plan(
+        &host,
+        &[("command:a", unless("nothing"))],
+        &["command:a: failed: cannot run nothing: there is no such program"],
+    );
+    check_plan(
+        &host,
+        &[
+            ("user:app", json!({})),
+            (
+                "file:/usr/local/bin/ask",
+                json!({"content": "#!/bin/sh\n", "mode": "0755"}),
+            ),
+            ("command:a", unless("/usr/local/bin/ask")),
+            ("command:b", unless("/opt/tool")),
+            (
+                "command:c",
+                json!({"argv": ["x"], "unless": ["no-such"], "user": "app"}),
+            ),
+        ],
+        &[
+            "user:app: create",
+            "file:/usr/local/bin/ask: create",
+            "command:a: after file:/usr/local/bin/ask: run",
+            "command:b: run",
+            "command:c: after user:app: run",
+        ],
+    );
+}

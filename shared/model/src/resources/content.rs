@@ -1,7 +1,7 @@
 //! What a file is to hold.
 
 use super::declare::Place;
-use super::diff;
+use super::diff::{self, Before};
 use crate::deserialize::{BlobField, Error, TextOrSecret};
 use crate::diagnostic::line_column;
 use crate::digest::Digest;
@@ -84,14 +84,13 @@ impl Body {
         })
     }
 
-    /// How it differs from `old`; none where nothing is there.
-    pub(super) fn diff(&self, old: Option<&[u8]>, host: &dyn ReadHost) -> HostResult<Diff> {
+    pub(super) fn diff(&self, before: &Before, host: &dyn ReadHost) -> HostResult<Diff> {
         if self.sensitive {
             return Ok(Diff::Sensitive);
         }
         Ok(match self.content()? {
-            Content::Bytes(new) => diff::between(old, new),
-            Content::Blob(digest) => diff::between(old, &host.blob(digest)?),
+            Content::Bytes(new) => diff::between(before, new),
+            Content::Blob(digest) => diff::between(before, &host.blob(digest)?),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! A file with content, mode and owner: what `file`, `unit` and `drop_in` share.
 
 use super::content::Body;
+use super::diff::{Before, MOST_TEXT};
 use super::field::{Account, Mode};
 use crate::digest::Digest;
 use crate::host::{
@@ -121,7 +122,7 @@ impl ManagedFile {
             return Ok(vec![self.write(
                 "create",
                 format!("create {path}"),
-                None,
+                &Before::Nothing,
                 host,
             )?]);
         };
@@ -131,7 +132,7 @@ impl ManagedFile {
             link @ FileKind::Symlink { .. } => {
                 check_accounts(path, &self.ownership, host)?;
                 let text = format!("replace {} by a file", kind_in_words(link));
-                Ok(vec![self.write("replace", text, None, host)?])
+                Ok(vec![self.write("replace", text, &Before::Nothing, host)?])
             }
             other => Err(wrong_kind(path, "a file", other)),
         }
@@ -190,12 +191,13 @@ impl ManagedFile {
         let found = host.digest(&self.path)?;
         let mut changes = Vec::new();
         if !self.keep && found != Some(wanted) {
-            let old = if self.body.sensitive {
-                None
+            let before = if self.body.sensitive || state.size > MOST_TEXT {
+                Before::Size(state.size)
             } else {
                 host.read(&self.path)?
+                    .map_or(Before::Nothing, Before::Content)
             };
-            changes.push(self.write("content", self.content_text(), old, host)?);
+            changes.push(self.write("content", self.content_text(), &before, host)?);
         }
         let held = if self.keep {
             found.unwrap_or(wanted)
@@ -227,13 +229,13 @@ impl ManagedFile {
         &self,
         verb: &str,
         text: String,
-        old: Option<Vec<u8>>,
+        before: &Before,
         host: &dyn ReadHost,
     ) -> HostResult<Change> {
         Ok(Change {
             verb: verb.to_owned(),
             text,
-            diff: Some(self.body.diff(old.as_deref(), host)?),
+            diff: Some(self.body.diff(before, host)?),
             impact: Impact::None,
             effects: vec![self.effect(self.body.digest()?)],
         })
