@@ -91,15 +91,18 @@ impl Compiler {
         );
         if let Some(known) = self.cached(key) {
             // The same content may be another commit by now.
-            return Ok(Snapshot { states, nodes, ..known });
+            return Ok(Snapshot {
+                states,
+                nodes,
+                ..known
+            });
         }
         let secrets = Arc::clone(&self.secrets);
         let snapshot =
             tokio::task::spawn_blocking(move || compile(states, nodes, facts, &secrets)).await??;
         // Compiling may have made secrets up: the file is what it is now.
         let key = (key.0, key.1, key.2, self.secrets_digest());
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some((key, snapshot.clone()));
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some((key, snapshot.clone()));
         Ok(snapshot)
     }
 

@@ -31,6 +31,37 @@ pub struct Settings {
     /// `host:port` that nodes dial, tried in turn: they are put into join tokens.
     #[serde(default)]
     pub addresses: Vec<String>,
+    /// How long parts of a run may take.
+    #[serde(default, skip_serializing_if = "Timeouts::is_usual")]
+    pub timeouts: Timeouts,
+}
+
+/// In seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// A node's plan.
+    pub plan: u32,
+    /// A node's apply.
+    pub apply: u32,
+    /// An operator's yes.
+    pub approval: u32,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            plan: 2 * 60,
+            apply: 30 * 60,
+            approval: 15 * 60,
+        }
+    }
+}
+
+impl Timeouts {
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 fn default_states() -> PathBuf {
@@ -159,7 +190,7 @@ impl DataPaths {
     }
 }
 
-/// How long things may take. Fixed in production; tests shorten them.
+/// How long things may take; tests shorten them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// A node's plan.
@@ -176,12 +207,13 @@ pub struct Limits {
     pub shutdown: Duration,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
+impl From<Timeouts> for Limits {
+    fn from(timeouts: Timeouts) -> Self {
+        let seconds = |number: u32| Duration::from_secs(number.into());
         Self {
-            plan: Duration::from_secs(2 * 60),
-            apply: Duration::from_secs(30 * 60),
-            approval: Duration::from_secs(15 * 60),
+            plan: seconds(timeouts.plan),
+            apply: seconds(timeouts.apply),
+            approval: seconds(timeouts.approval),
             reconnect: Duration::from_secs(5),
             gate: Duration::from_secs(5),
             shutdown: Duration::from_secs(8),

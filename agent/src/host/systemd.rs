@@ -1,8 +1,5 @@
 //! Talking to systemd over D-Bus.
 //!
-//! The manager's private socket comes first: it needs no bus daemon, so it works in the smallest
-//! image and while the `dbus` package itself is upgraded. Where it is not there, the system bus.
-//!
 //! One short-lived runtime per connection keeps the callers synchronous; a connection that broke
 //! (`systemctl daemon-reexec` cuts them all) is made anew by the next call.
 
@@ -198,17 +195,18 @@ fn within<R>(
     })
 }
 
+/// The system bus; in tests, the socket under their root.
+///
+/// Not the manager's private socket: it signs its messages with a well-known name where the
+/// specification wants a unique one, and zbus panics on that.
 async fn connect(private: &Path, may_use_bus: bool) -> Result<Connection, CallError> {
-    match tokio::net::UnixStream::connect(private).await {
-        Ok(stream) => {
-            let builder = connection::Builder::unix_stream(stream).p2p().method_timeout(CALL);
-            return Ok(builder.build().await?);
-        }
-        Err(error) if !may_use_bus => {
-            let message = format!("{}: {error}", private.display());
-            return Err(CallError { name: String::new(), message });
-        }
-        Err(_) => {}
+    if !may_use_bus {
+        let stream = tokio::net::UnixStream::connect(private).await.map_err(|error| CallError {
+            name: String::new(),
+            message: format!("{}: {error}", private.display()),
+        })?;
+        let builder = connection::Builder::unix_stream(stream).p2p().method_timeout(CALL);
+        return Ok(builder.build().await?);
     }
     let bus = connection::Builder::system()?.method_timeout(CALL).build().await?;
     // Without a subscriber, the manager sends no signals over the bus.

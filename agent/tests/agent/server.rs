@@ -33,30 +33,30 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-pub const LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 /// How the next request for a certificate is answered; without any, it is issued.
-pub enum Enrol {
+pub(crate) enum Enrol {
     LoseReply,
     Wait,
     Refuse,
 }
 
 #[derive(Default)]
-pub struct Script {
-    pub enrolments: VecDeque<Enrol>,
-    pub tokens: Vec<Option<String>>,
-    pub keys: Vec<Vec<u8>>,
-    pub blobs: BTreeMap<Digest, Vec<u8>>,
-    pub fetched: Vec<Digest>,
+pub(crate) struct Script {
+    pub(crate) enrolments: VecDeque<Enrol>,
+    pub(crate) tokens: Vec<Option<String>>,
+    pub(crate) keys: Vec<Vec<u8>>,
+    pub(crate) blobs: BTreeMap<Digest, Vec<u8>>,
+    pub(crate) fetched: Vec<Digest>,
     /// Results that are refused before one is taken.
-    pub refuse_results: usize,
-    pub revoked: bool,
+    pub(crate) refuse_results: usize,
+    pub(crate) revoked: bool,
 }
 
-pub struct Server {
-    pub script: Arc<Mutex<Script>>,
-    pub token: JoinToken,
+pub(crate) struct Server {
+    pub(crate) script: Arc<Mutex<Script>>,
+    pub(crate) token: JoinToken,
     connections: mpsc::UnboundedReceiver<(Connection, Hello)>,
     results: mpsc::UnboundedReceiver<(JobId, JobResult)>,
     accepting: JoinHandle<()>,
@@ -76,7 +76,7 @@ struct Shared {
 }
 
 impl Server {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let authority = Authority::create(now()).unwrap();
         let key = Key::generate().unwrap();
         let public = PublicKey::from_csr(&key.csr_der().unwrap()).unwrap();
@@ -108,16 +108,16 @@ impl Server {
     }
 
     /// The next connection that said hello.
-    pub async fn connected(&mut self) -> (Connection, Hello) {
+    pub(crate) async fn connected(&mut self) -> (Connection, Hello) {
         timeout(LIMIT, self.connections.recv()).await.expect("no hello").unwrap()
     }
 
     /// The next result that was taken.
-    pub async fn result(&mut self) -> (JobId, JobResult) {
+    pub(crate) async fn result(&mut self) -> (JobId, JobResult) {
         timeout(LIMIT, self.results.recv()).await.expect("no result").unwrap()
     }
 
-    pub fn offer(&self, bytes: Vec<u8>) -> Digest {
+    pub(crate) fn offer(&self, bytes: Vec<u8>) -> Digest {
         let digest = Digest::of(&bytes);
         self.script.lock().unwrap().blobs.insert(digest, bytes);
         digest
@@ -214,13 +214,13 @@ impl Shared {
 }
 
 /// A machine whose only user, `me`, is whoever runs this.
-pub struct Machine {
+pub(crate) struct Machine {
     directory: tempfile::TempDir,
     life: Option<(CancellationToken, JoinHandle<()>)>,
 }
 
 impl Machine {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let machine = Self { directory: tempfile::tempdir().unwrap(), life: None };
         let root = machine.root();
         std::fs::create_dir_all(root.join("etc/brine")).unwrap();
@@ -231,23 +231,23 @@ impl Machine {
         machine
     }
 
-    pub fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.directory.path().join("root")
     }
 
-    pub fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         self.directory.path().join("state")
     }
 
-    pub fn join_file(&self) -> PathBuf {
+    pub(crate) fn join_file(&self) -> PathBuf {
         self.root().join("etc/brine/join")
     }
 
-    pub fn place(&self, token: &JoinToken) {
+    pub(crate) fn place(&self, token: &JoinToken) {
         std::fs::write(self.join_file(), token.to_text().unwrap().as_bytes()).unwrap();
     }
 
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let config = Config { root: self.root(), state: self.state() };
         let stop = CancellationToken::new();
         let stopped = stop.clone();
@@ -258,14 +258,14 @@ impl Machine {
     }
 
     /// As SIGTERM does.
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         let (stop, life) = self.life.take().unwrap();
         stop.cancel();
         timeout(LIMIT, life).await.expect("it does not stop").unwrap();
     }
 
     /// Waits for a level, not an edge.
-    pub async fn wait_until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+    pub(crate) async fn wait_until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         let waited = async {
             while !holds(self) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -275,21 +275,21 @@ impl Machine {
     }
 }
 
-pub fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     Timestamp::default().plus(since)
 }
 
-pub fn id(run: u64) -> JobId {
+pub(crate) fn id(run: u64) -> JobId {
     JobId { run: RunId(run), step: 0 }
 }
 
-pub fn job(run: u64, task: Task) -> Job {
+pub(crate) fn job(run: u64, task: Task) -> Job {
     Job { id: id(run), deadline: now().plus(Duration::from_secs(60)), task }
 }
 
 /// One file, `/etc/motd`, with `content`.
-pub fn catalog(node: &str, content: &str) -> Vec<u8> {
+pub(crate) fn catalog(node: &str, content: &str) -> Vec<u8> {
     let fields = [("content", content), ("owner", "me"), ("group", "me"), ("mode", "0644")];
     let fields = fields.map(|(name, value)| (name.to_owned(), Value::from(value)));
     let catalog = Catalog {
@@ -306,19 +306,19 @@ pub fn catalog(node: &str, content: &str) -> Vec<u8> {
     codec::encode(&catalog).unwrap()
 }
 
-pub fn motd() -> ResourceId {
+pub(crate) fn motd() -> ResourceId {
     ResourceId::new("file", "/etc/motd")
 }
 
-pub fn plan(catalog: Digest) -> Task {
+pub(crate) fn plan(catalog: Digest) -> Task {
     Task::Plan { catalog, secrets: Vec::new() }
 }
 
-pub fn apply(catalog: Digest, approval: Approval) -> Task {
+pub(crate) fn apply(catalog: Digest, approval: Approval) -> Task {
     Task::Apply { catalog, secrets: Vec::new(), approval }
 }
 
-pub fn shell(script: &str) -> Task {
+pub(crate) fn shell(script: &str) -> Task {
     Task::Execute(Program {
         argv: ["sh", "-c", script].map(str::to_owned).to_vec(),
         environment: BTreeMap::new(),
@@ -328,11 +328,11 @@ pub fn shell(script: &str) -> Task {
     })
 }
 
-pub async fn ask(connection: &Connection, request: ServerRequest) -> ServerReply {
+pub(crate) async fn ask(connection: &Connection, request: ServerRequest) -> ServerReply {
     connection.request_within(&request, LIMIT).await.unwrap()
 }
 
-pub async fn submit(connection: &Connection, job: Job) -> JobState {
+pub(crate) async fn submit(connection: &Connection, job: Job) -> JobState {
     match ask(connection, ServerRequest::Job(Box::new(job))).await {
         ServerReply::Job(state) => state,
         other => panic!("{other:?}"),

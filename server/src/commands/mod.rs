@@ -51,9 +51,9 @@ async fn execute(arguments: Arguments) -> anyhow::Result<()> {
             log();
             let settings = Settings::load(&arguments.config)?;
             let config = Config {
+                limits: Limits::from(settings.timeouts),
                 settings,
                 data,
-                limits: Limits::default(),
             };
             let mut terminate =
                 signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;

@@ -92,10 +92,7 @@ async fn newest(context: &Context) -> Result<Snapshot, Diagnostic> {
     })
 }
 
-async fn infos(
-    newest: Option<&Snapshot>,
-    context: &Context,
-) -> Result<Vec<NodeInfo>, Refused> {
+async fn infos(newest: Option<&Snapshot>, context: &Context) -> Result<Vec<NodeInfo>, Refused> {
     let (nodes, _) = context.store.nodes().await?;
     let connected = context.fleet.connected().await;
     let registered = nodes.into_iter().map(|node| info(node, newest, &connected));
@@ -105,11 +102,7 @@ async fn infos(
         .collect())
 }
 
-fn info(
-    node: NodeRecord,
-    newest: Option<&Snapshot>,
-    connected: &BTreeSet<NodeName>,
-) -> NodeInfo {
+fn info(node: NodeRecord, newest: Option<&Snapshot>, connected: &BTreeSet<NodeName>) -> NodeInfo {
     let enrollment = match &node.enrolled {
         Some(key) => Enrollment::Enrolled {
             fingerprint: key.fingerprint.clone(),

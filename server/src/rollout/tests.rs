@@ -411,3 +411,120 @@ fn cancelling_ends_after_what_is_under_way() {
         &["backend03"],
     );
 }
+
+/// Whatever the order of answers: nobody who is in service is taken out beyond the limit.
+#[test]
+fn the_limit_holds_in_every_order_of_answers() {
+    for seed in 0..2000_u64 {
+        let mut random = Random(seed);
+        let (max, count) = (1 + random.below(3), 3 + random.below(6));
+        let mut fleet = Fleet::default().role("web", max as u32, &[]);
+        for number in 0..count {
+            let node = format!("web{number}");
+            let work = [
+                None,
+                Some(Work::Disturb),
+                Some(Work::Disturb),
+                Some(Work::Quiet),
+            ];
+            fleet = fleet.node(&node, &["web"], random.below(5) > 0, work[random.below(4)]);
+            match random.below(8) {
+                0 => fleet = fleet.stands(&node, Standing::Unhealthy("sick".into())),
+                1 if seed % 3 == 0 => fleet = fleet.stands(&node, Standing::Disconnected),
+                2 if seed % 5 == 0 => fleet = fleet.fails(&node, "broken"),
+                _ => {}
+            }
+        }
+        run_in_any_order(fleet, &mut random, max);
+    }
+}
+
+fn run_in_any_order(mut fleet: Fleet, random: &mut Random, max: usize) {
+    let formed = fleet
+        .setup
+        .members
+        .values()
+        .any(|member| !member.formed.is_empty());
+    let mut rollout = Rollout::new(fleet.setup.clone());
+    let mut open = rollout.start();
+    let mut out: BTreeSet<NodeName> = BTreeSet::new();
+    let mut applied = 0;
+    loop {
+        assert!(!open.is_empty(), "it waits for nothing");
+        let action = open.swap_remove(random.below(open.len()));
+        let input = match action {
+            Action::Ask(node) => {
+                let standing = fleet.standings.get(node.as_str()).cloned();
+                Input::Standing(node, standing.unwrap_or(Standing::Available))
+            }
+            Action::Apply(node) => {
+                let member = &fleet.setup.members[&node];
+                if formed && member.work == Some(Work::Disturb) {
+                    let counted = |name: &&NodeName| !fleet.setup.members[*name].formed.is_empty();
+                    let sick = fleet
+                        .standings
+                        .keys()
+                        .map(|name| name.parse().expect("a name"));
+                    let sick: BTreeSet<NodeName> = sick.collect();
+                    let missing = out
+                        .union(&sick)
+                        .filter(counted)
+                        .filter(|name| **name != node);
+                    let missed = !member.formed.is_empty() && !sick.contains(&node);
+                    assert!(!missed || missing.count() < max, "{node} was taken out too");
+                    assert!(out.len() < max, "{node} is one step too many");
+                    assert_ne!(
+                        fleet.standings.get(node.as_str()),
+                        Some(&Standing::Disconnected)
+                    );
+                    out.insert(node.clone());
+                }
+                // The answer is late: something else may happen first.
+                open.push(Action::Check(node));
+                applied += 1;
+                continue;
+            }
+            Action::Check(node) if fleet.applied.contains_key(node.as_str()) => {
+                out.remove(&node);
+                Input::Applied(node.clone(), fleet.applied[node.as_str()].clone())
+            }
+            Action::Check(node) => {
+                let checked = rollout.input(Input::Applied(node.clone(), StepOutcome::Changed));
+                open.extend(
+                    checked
+                        .into_iter()
+                        .filter(|a| *a != Action::Check(node.clone())),
+                );
+                out.remove(&node);
+                fleet.standings.remove(node.as_str());
+                Input::Settled(node, Ok(()))
+            }
+            Action::CancelJob(_) => continue,
+            Action::Finish(end) => {
+                let work = fleet
+                    .setup
+                    .members
+                    .values()
+                    .filter(|m| m.work.is_some())
+                    .count();
+                assert_eq!(applied + end.untouched.len(), work, "{end:?}");
+                assert!(end.verdict != Verdict::Succeeded || end.untouched.is_empty());
+                return;
+            }
+        };
+        open.extend(rollout.input(input));
+    }
+}
+
+/// A small generator: the same seed gives the same rollout.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % bound
+    }
+}

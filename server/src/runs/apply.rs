@@ -12,11 +12,12 @@ use tokio::task::{Id, JoinSet};
 
 use super::driver::{Driver, Stage, Target, cancelled};
 use super::health::{conditions, settle, standing};
+use super::members::{asked_before, setup};
 use super::outcome::{self, StepOutcome};
 use super::perform::{Order, perform};
 use super::recorder::Recorder;
 use crate::clock;
-use crate::rollout::{Action, End, Input, Rollout, Standing, Verdict, Work};
+use crate::rollout::{Action, End, Input, Rollout, Setup, Standing, Verdict, Work};
 use crate::store::{JobKind, StoreError};
 
 /// What a task tells; with an apply, how many resources changed and failed.
@@ -37,8 +38,18 @@ impl Driver {
         &mut self,
         plans: BTreeMap<NodeName, Plan>,
     ) -> Result<Stage<()>, StoreError> {
+        let mut setup = match self.members(&plans).await? {
+            Ok(setup) => setup,
+            Err(reason) => {
+                self.leave_untouched("a node was removed").await?;
+                return Ok(Stage::Over {
+                    phase: RunPhase::Failed,
+                    reason,
+                });
+            }
+        };
         for (node, plan) in &plans {
-            if let Some(member) = self.setup.members.get_mut(node) {
+            if let Some(member) = setup.members.get_mut(node) {
                 member.work = Some(work(plan));
             }
         }
@@ -52,7 +63,7 @@ impl Driver {
             died: BTreeMap::new(),
             applying: BTreeMap::new(),
         };
-        let mut rollout = Rollout::new(std::mem::take(&mut self.setup));
+        let mut rollout = Rollout::new(setup);
         let mut actions = rollout.start();
         let shared = self.recorder.shared.clone();
         loop {
@@ -80,6 +91,21 @@ impl Driver {
             actions = rollout.input(input.clone());
             self.record(input, counts, &actions, &mut rolling).await?;
         }
+    }
+
+    /// Everybody whom this rollout must look at, as of now.
+    async fn members(
+        &mut self,
+        plans: &BTreeMap<NodeName, Plan>,
+    ) -> Result<Result<Setup, String>, StoreError> {
+        self.snapshot.nodes = self.recorder.shared.store.nodes().await?.0;
+        if let Some(gone) = plans.keys().find(|node| self.snapshot.node(node).is_none()) {
+            return Ok(Err(format!("{gone} was removed: nothing was touched")));
+        }
+        let targets: Vec<NodeName> = plans.keys().cloned().collect();
+        let setup = setup(&targets, &self.snapshot);
+        self.conditions = asked_before(&setup, &self.snapshot);
+        Ok(Ok(setup))
     }
 
     async fn act(&mut self, action: Action, rolling: &mut Rolling) -> Result<(), StoreError> {

@@ -16,7 +16,7 @@ use super::leases::{Key, Lease};
 use super::recorder::Recorder;
 use super::{Mailbox, Word};
 use crate::clock;
-use crate::rollout::Setup;
+use crate::compile::Snapshot;
 use crate::store::StoreError;
 
 /// Everything that a run's task needs.
@@ -27,9 +27,9 @@ pub(super) struct Driver {
     pub(super) kind: RunKind,
     pub(super) approved: bool,
     pub(super) targets: BTreeMap<NodeName, Target>,
-    /// All members concerned; who works on what is filled in from the plans.
-    pub(super) setup: Setup,
-    /// How each member's health is asked until its step.
+    /// Pinned: what is applied is what was compiled when the run began.
+    pub(super) snapshot: Snapshot,
+    /// How each member's health is asked, by now.
     pub(super) conditions: BTreeMap<NodeName, Vec<Health>>,
     pub(super) needs: BTreeSet<Key>,
     pub(super) lease: Option<Lease>,

@@ -17,6 +17,7 @@ mod health;
 pub(crate) mod interruption;
 mod leases;
 mod live;
+mod members;
 pub(crate) mod outcome;
 mod perform;
 mod plan;

@@ -11,13 +11,12 @@ use brine_wire::run::{NodeState, RunKind, RunSummary};
 
 use super::Runs;
 use super::driver::{Driver, Steps, Target, drive};
-use super::health::conditions;
 use super::leases::{Held, Key, Lease};
+use super::members::roles_of;
 use super::recorder::Recorder;
 use crate::clock;
 use crate::compile::Snapshot;
-use crate::rollout::{Member, Rule, Setup};
-use crate::store::{NewRun, NodeRecord, NodeUpdate, RunCatalog, StoreError};
+use crate::store::{NewRun, NodeUpdate, RunCatalog, StoreError};
 
 /// Why a run does not begin.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +61,6 @@ impl Runs {
         if present.is_empty() || (!away.is_empty() && !start.skip_unreachable) {
             return Err(StartError::Unreachable(away.into_values().collect()));
         }
-        let setup = setup(&present, snapshot);
         let needs = if kind == RunKind::Apply {
             needs(&present, snapshot)
         } else {
@@ -120,8 +118,8 @@ impl Runs {
                 .iter()
                 .filter_map(|node| target_of(node, snapshot))
                 .collect(),
-            conditions: asked_before(&setup, snapshot),
-            setup,
+            conditions: BTreeMap::new(),
+            snapshot: snapshot.clone(),
             needs,
             lease,
             steps: Steps::default(),
@@ -246,108 +244,4 @@ fn needs(nodes: &[NodeName], snapshot: &Snapshot) -> BTreeSet<Key> {
             .collect::<Vec<_>>()
     };
     roles.iter().flat_map(formulas).collect()
-}
-
-fn roles_of(nodes: &[NodeName], snapshot: &Snapshot) -> BTreeSet<RoleName> {
-    nodes
-        .iter()
-        .filter_map(|node| snapshot.node(node))
-        .flat_map(|node| node.roles.clone())
-        .collect()
-}
-
-/// All registered members of the targets' roles, targeted or not.
-fn setup(targets: &[NodeName], snapshot: &Snapshot) -> Setup {
-    let roles = roles_of(targets, snapshot);
-    let members = snapshot.nodes.iter().filter_map(|node| {
-        let own: BTreeSet<RoleName> = node
-            .roles
-            .iter()
-            .filter(|role| roles.contains(*role))
-            .cloned()
-            .collect();
-        let formed = formed(node).intersection(&own).cloned().collect();
-        let concerned = !own.is_empty() || targets.contains(&node.name);
-        concerned.then(|| {
-            (
-                node.name.clone(),
-                Member {
-                    roles: own,
-                    formed,
-                    work: None,
-                },
-            )
-        })
-    });
-    let rules = roles.iter().map(|role| {
-        let policies = snapshot
-            .compilation
-            .catalogs
-            .values()
-            .flat_map(|c| &c.policies);
-        let of_role = policies.filter(|policy| policy.role == *role);
-        let max_unavailable = of_role
-            .map(|policy| policy.max_unavailable)
-            .min()
-            .unwrap_or(1);
-        let info = snapshot.compilation.roles.get(role);
-        let after = info
-            .map(|info| info.after.iter().cloned().collect())
-            .unwrap_or_default();
-        (
-            role.clone(),
-            Rule {
-                max_unavailable,
-                after,
-            },
-        )
-    });
-    Setup {
-        members: members.collect(),
-        roles: rules.collect(),
-    }
-}
-
-/// The roles that have been applied to a node, as the policies of its last catalog tell.
-fn formed(node: &NodeRecord) -> BTreeSet<RoleName> {
-    if node.is_bare() {
-        return BTreeSet::new();
-    }
-    let applied: BTreeSet<RoleName> = node
-        .policies
-        .iter()
-        .map(|policy| policy.role.clone())
-        .collect();
-    // Not known any more which: to count it in all of them is the careful guess.
-    if applied.is_empty() {
-        node.roles.iter().cloned().collect()
-    } else {
-        applied
-    }
-}
-
-/// Until its step, a member is asked what its last applied catalog says: the new one may speak of a
-/// port that nobody listens on yet.
-fn asked_before(
-    setup: &Setup,
-    snapshot: &Snapshot,
-) -> BTreeMap<NodeName, Vec<brine_model::catalog::Health>> {
-    let of = |name: &NodeName| {
-        let node = snapshot.node(name)?;
-        if node.is_bare() {
-            return Some((name.clone(), Vec::new()));
-        }
-        let compiled = snapshot
-            .compilation
-            .catalogs
-            .get(name)
-            .map(|c| c.policies.as_slice());
-        let known = if node.policies.is_empty() {
-            compiled.unwrap_or_default()
-        } else {
-            &node.policies
-        };
-        Some((name.clone(), conditions(known)))
-    };
-    setup.members.keys().filter_map(of).collect()
 }

@@ -1,7 +1,7 @@
 //! How applies move over the members of a role.
 
 use brine_model::resource::Impact;
-use brine_wire::operator::Why;
+use brine_wire::operator::{OperatorRequest, Why};
 use brine_wire::run::{NodeState, RunPhase};
 
 use crate::agent::{Agent, Log, a_while, begun, most_at_once};
@@ -153,18 +153,22 @@ async fn the_first_failure_stops_the_rest_and_names_the_resource() {
 #[tokio::test(flavor = "multi_thread")]
 async fn more_than_was_approved_stops_there() {
     let (fixture, agents, log) = formed_web(2).await;
-    agents[0].script(|script| script.impact = None);
     agents[1].script(|script| script.impact = None);
-    agents[0].hold();
-    let run = fixture.apply("role=web").await;
-    fixture
-        .wait_until("its begin", async || !begun(&log).is_empty())
-        .await;
-    // Between plan and apply somebody changed the node: now there is something to do.
-    agents[0].script(|script| script.impact = Some(Impact::Restart));
-    agents[0].may_finish.add_permits(1);
-    // The script is read when a job begins, so this one is still in sync; the next is not.
-    fixture.succeeds(run).await;
+    let run = fixture
+        .apply_with(start("role=web"), false)
+        .await
+        .expect("begun");
+    let asked = async || fixture.summary(run).await.phase == RunPhase::Approval;
+    fixture.wait_until("the question", asked).await;
+    // Somebody changes the node that was in sync: nobody has agreed to mend that.
+    agents[1].script(|script| script.impact = Some(Impact::Restart));
+    fixture.ask(OperatorRequest::Approve(run)).await;
+    let (phase, reason) = fixture.ended(run).await;
+    assert_eq!(phase, RunPhase::Failed);
+    let expected = "web02 failed: file:/etc/app.conf: would content, which was not approved";
+    assert!(reason.starts_with(expected), "{reason}");
+    assert_eq!(begun(&log), ["web02"]);
+    assert_eq!(fixture.state_of(run, "web01").await, NodeState::Untouched);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,6 +213,24 @@ async fn a_second_run_is_refused_or_waits() {
     fixture.succeeds(first).await;
     fixture.succeeds(second).await;
     assert_eq!(begun(&log), ["web01", "web02"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_waited_finds_the_role_formed() {
+    let (fixture, agents, log) = web(3).await;
+    agents[0].hold();
+    let first = fixture.apply("node=web01").await;
+    fixture
+        .wait_until("its begin", async || !begun(&log).is_empty())
+        .await;
+    let mut waiting = start("role=web");
+    waiting.wait = true;
+    let second = fixture.apply_with(waiting, true).await.expect("begun");
+    agents[0].may_finish.add_permits(1);
+    fixture.succeeds(first).await;
+    fixture.succeeds(second).await;
+    assert_eq!(begun(&log), ["web01", "web01", "web02", "web03"]);
+    assert_eq!(most_at_once(&log), 1, "it is formed by now: one at a time");
 }
 
 #[tokio::test(flavor = "multi_thread")]
