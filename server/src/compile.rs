@@ -16,6 +16,9 @@ use crate::secrets::{Secrets, SecretsError};
 use crate::states::{self, LoadError, Loaded};
 use crate::store::{CatalogBlobs, NodeRecord, Store, StoreError};
 
+/// A catalog's name and bytes.
+type Encoded = (Digest, Arc<[u8]>);
+
 /// Everything that a run pins: what was compiled, and out of what.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
@@ -25,7 +28,7 @@ pub(crate) struct Snapshot {
     pub fleet: Arc<Fleet>,
     pub compilation: Arc<Compilation>,
     /// The encoded catalogs by node, each with its name.
-    pub catalogs: Arc<BTreeMap<NodeName, (Digest, Arc<[u8]>)>>,
+    pub catalogs: Arc<BTreeMap<NodeName, Encoded>>,
     /// What each node's catalog needs.
     pub secrets: Arc<BTreeMap<NodeName, Vec<Secret>>>,
 }

@@ -118,6 +118,7 @@ fn log() {
     if journal {
         builder.with_ansi(false).without_time().init();
     } else {
-        builder.init();
+        let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+        builder.with_ansi(terminal).init();
     }
 }

@@ -64,7 +64,7 @@ pub(super) async fn accept(
     validate::roles(&roles, context).await?;
     match context.store.accept(name, fingerprint, roles).await? {
         Ok(()) => Ok(OperatorReply::Done),
-        Err(why) => Err(Refused::conflict(why).help("see `ctl nodes` for who waits")),
+        Err(why) => Err(Refused::conflict(why).help("see `ctl nodes list` for who waits")),
     }
 }
 
@@ -109,5 +109,5 @@ pub(super) async fn set(
 }
 
 pub(super) fn no_node(name: &NodeName) -> Refused {
-    Refused::not_found(format!("there is no node `{name}`")).help("see `ctl nodes`")
+    Refused::not_found(format!("there is no node `{name}`")).help("see `ctl nodes list`")
 }

@@ -130,7 +130,7 @@ pub(super) async fn find(run: RunId, context: &Context) -> Result<RunSummary, Re
 }
 
 fn no_run(run: RunId) -> Refused {
-    Refused::not_found(format!("there is no run {run}")).help("see `ctl runs`")
+    Refused::not_found(format!("there is no run {run}")).help("see `ctl runs list`")
 }
 
 fn phase(summary: &RunSummary) -> String {

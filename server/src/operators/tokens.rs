@@ -65,7 +65,7 @@ pub(super) async fn revoke(id: String, context: &Context) -> Result<OperatorRepl
     } else {
         Err(
             Refused::not_found(format!("there is no token `{}`", id.escape_debug()))
-                .help("see `ctl tokens`"),
+                .help("see `ctl tokens list`"),
         )
     }
 }

@@ -39,6 +39,11 @@ pub enum StoreError {
         path: std::path::PathBuf,
         source: rusqlite::Error,
     },
+    #[error("cannot make the database {path}", path = path.display())]
+    Make {
+        path: std::path::PathBuf,
+        source: std::io::Error,
+    },
     #[error("cannot start the database's thread")]
     Thread(#[source] std::io::Error),
     #[error("the database has schema {found}, this server knows up to {known}: use a newer server")]

@@ -1,5 +1,7 @@
 //! The thread that owns the connection, and the handle to it.
 
+use std::fs::{OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -31,6 +33,8 @@ impl Store {
             path: path.to_owned(),
             source,
         };
+        // SQLite would make it readable for everybody; its other files take the mode from this one.
+        private(path).map_err(|source| StoreError::Make { path: path.to_owned(), source })?;
         let mut connection = Connection::open(path).map_err(open)?;
         // `operator add` may write beside a running server: wait for it instead of failing.
         connection
@@ -101,5 +105,16 @@ impl Store {
         });
         self.work.send(work).await.map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+/// Opens nothing that is there: closing it again would give up the locks that another connection
+/// of this process has on it.
+fn private(path: &Path) -> std::io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            std::fs::set_permissions(path, Permissions::from_mode(0o600))
+        }
+        made => made.map(drop),
     }
 }

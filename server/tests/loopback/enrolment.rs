@@ -223,7 +223,8 @@ async fn a_certificate_alone_lets_nobody_in() {
         brine_transport::client::connect(&servers, brine_transport::Alpn::Agent, &identity, SOON);
     // Turned away while it connects, or with its first word.
     if let Ok(connection) = connection.await {
-        let reply = connection.request_within::<_, AgentReply>(&agent.hello(), SOON);
+        let hello = agent.hello();
+        let reply = connection.request_within::<_, AgentReply>(&hello, SOON);
         assert!(reply.await.is_err());
     }
     assert!(fixture.nodes().await.iter().all(|node| !node.connected));

@@ -67,30 +67,52 @@ fn an_agent_killed_at_random_moments_always_converges_next_time() {
 
 #[test]
 fn a_restart_owed_across_a_crash_is_paid_once() {
-    let Some(fleet) = super::fleet() else { return };
+    let Some(fleet) = super::fleet() else {
+        return;
+    };
     let host = fleet.host("backend01");
-    let before = host.succeed("systemctl show -p InvocationID --value webapp");
-    // What a crash between the file and the restart leaves behind.
-    host.succeed("sed -i s/Hello/Adieu/ /etc/webapp/environment");
+    let invocation = || host.succeed("systemctl show -p InvocationID --value webapp");
+    let apply = || {
+        let applied = fleet.ctl("apply node=backend01 --yes");
+        assert_eq!(applied.code, 0, "{applied}");
+    };
+    fleet.write_state("data/roles/backend.yaml", "webapp: { greeting: Adieu }\n");
+    // What a crash between the file and the restart leaves behind: the new content, unread.
+    let write = "sed -i s/Hello/Adieu/ /etc/webapp/environment";
+    let before = invocation();
+    host.succeed(write);
     let plan = fleet.ctl("plan node=backend01");
     assert!(
         plan.stdout.contains("restart"),
         "the owed restart is planned:\n{plan}"
     );
-    assert_eq!(fleet.ctl("apply node=backend01 --yes").code, 0);
-    let after = host.succeed("systemctl show -p InvocationID --value webapp");
-    // Edited and mended again: the running process had read neither, so nothing was owed.
     assert!(
-        after == before
-            || fleet
-                .operator()
-                .succeed("curl -sf http://backend01:8090/")
-                .contains("Hello")
+        !plan.stdout.contains("file:/etc/webapp"),
+        "the file is as it should be:\n{plan}"
     );
-    assert_eq!(fleet.ctl("apply node=backend01 --yes").code, 0);
+    apply();
+    let after = invocation();
+    assert_ne!(after, before, "the owed restart is paid");
     assert_eq!(
-        host.succeed("systemctl show -p InvocationID --value webapp"),
-        after,
-        "paid twice"
+        fleet.operator().succeed("curl -sf http://backend01:8090/"),
+        "Adieu from backend01\n"
+    );
+    apply();
+    assert_eq!(invocation(), after, "it is paid once");
+
+    // The same with a reboot in between: the process that runs has read the new content.
+    fleet.write_state("data/roles/backend.yaml", "webapp: { greeting: Salut }\n");
+    host.succeed("sed -i s/Adieu/Salut/ /etc/webapp/environment");
+    host.reboot().expect("it reboots");
+    let booted = invocation();
+    wait_until("the agent is back", Duration::from_secs(60), || {
+        Ok(fleet.node("backend01")?["connected"] == true)
+    })
+    .expect("back");
+    apply();
+    assert_eq!(invocation(), booted, "the reboot has paid it");
+    assert_eq!(
+        fleet.operator().succeed("curl -sf http://backend01:8090/"),
+        "Salut from backend01\n"
     );
 }
