@@ -13,7 +13,11 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) const fn new(first: Duration, longest: Duration) -> Self {
-        Self { first, longest, attempts: 0 }
+        Self {
+            first,
+            longest,
+            attempts: 0,
+        }
     }
 
     pub(crate) fn reset(&mut self) {
@@ -22,7 +26,9 @@ impl Backoff {
 
     /// Between nothing and the present limit, which doubles with each call.
     pub(crate) fn next(&mut self) -> Duration {
-        let doubled = self.first.saturating_mul(1_u32.checked_shl(self.attempts).unwrap_or(u32::MAX));
+        let doubled = self
+            .first
+            .saturating_mul(1_u32.checked_shl(self.attempts).unwrap_or(u32::MAX));
         self.attempts = self.attempts.saturating_add(1);
         doubled.min(self.longest).mul_f64(fraction())
     }
@@ -45,7 +51,10 @@ mod tests {
         assert!(backoff.next() <= Duration::from_millis(500));
         let waits: Vec<Duration> = (0..200).map(|_| backoff.next()).collect();
         assert!(waits.iter().all(|wait| *wait <= longest));
-        assert!(waits.iter().any(|wait| *wait > longest / 2), "it spreads over the whole range");
+        assert!(
+            waits.iter().any(|wait| *wait > longest / 2),
+            "it spreads over the whole range"
+        );
         assert!(waits.iter().any(|wait| *wait < longest / 2));
         backoff.reset();
         assert!(backoff.next() <= Duration::from_millis(500));

@@ -57,7 +57,9 @@ pub fn main(cli: Cli) -> anyhow::Result<ExitCode> {
             let runtime = runtime()?;
             let result = runtime.block_on(async {
                 let shutdown = terminated().context("cannot wait for signals")?;
-                crate::run(config, shutdown).await.context("the agent cannot run")
+                crate::run(config, shutdown)
+                    .await
+                    .context("the agent cannot run")
             });
             // The agent has ended in order; what still reads a name or a probe is not waited for.
             runtime.shutdown_background();
@@ -70,7 +72,11 @@ pub fn main(cli: Cli) -> anyhow::Result<ExitCode> {
                 Output::Json => serde_json::to_string_pretty(&checks)? + "\n",
             })?;
             let healthy = checks.iter().all(|check| check.ok);
-            Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            Ok(if healthy {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            })
         }
         Verb::Facts => {
             print(&(serde_json::to_string_pretty(&facts::collect(&config.root))? + "\n"))?;
@@ -98,8 +104,10 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 /// SIGTERM from systemd, SIGINT from a terminal.
 fn terminated() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (mut term, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut term, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     Ok(async move {
         tokio::select! {
             _ = term.recv() => {}
@@ -123,7 +131,10 @@ fn lines(checks: &[Check]) -> String {
 /// A reader that went away is no error.
 fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(error).context("cannot write the output")
         }

@@ -15,6 +15,9 @@ impl Config {
     /// This machine.
     #[must_use]
     pub fn system(state: PathBuf) -> Self {
-        Self { root: PathBuf::from("/"), state }
+        Self {
+            root: PathBuf::from("/"),
+            state,
+        }
     }
 }

@@ -47,7 +47,10 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         }
         stop_link.cancel();
     };
-    tokio::join!(link::run(&config, &state, &worker, &link, &stop_link), farewell);
+    tokio::join!(
+        link::run(&config, &state, &worker, &link, &stop_link),
+        farewell
+    );
     drop(worker);
     if let Err(error) = working.await {
         tracing::error!(%error, "the worker died");

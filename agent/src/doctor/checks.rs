@@ -28,9 +28,11 @@ pub(super) fn state_directory(config: &Config) -> Check {
             "start the agent: `systemctl start brine-agent`",
         ),
         Err(error) => Check::bad(name, format!("{path}: {error}"), "run this as root"),
-        Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
-            Check::bad(name, format!("{path} is open to others"), format!("chmod 700 {path}"))
-        }
+        Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => Check::bad(
+            name,
+            format!("{path} is open to others"),
+            format!("chmod 700 {path}"),
+        ),
         Ok(metadata) if metadata.uid() != nix::unistd::geteuid().as_raw() => Check::bad(
             name,
             format!("{path} belongs to user {}", metadata.uid()),
@@ -68,12 +70,20 @@ pub(super) fn identity(config: &Config) -> Check {
         None => return join_token(config),
         Some(Err(error)) => {
             let found = format!("key.pem is damaged: {error}");
-            return Check::bad(name, found, "enrol anew: remove key.pem and place a join token");
+            return Check::bad(
+                name,
+                found,
+                "enrol anew: remove key.pem and place a join token",
+            );
         }
         Some(Ok(key)) => key,
     };
     match identity::read_certificate(&config.state) {
-        Err(error) => Check::bad(name, describe(&error), "remove certificate.pem, restart the agent"),
+        Err(error) => Check::bad(
+            name,
+            describe(&error),
+            "remove certificate.pem, restart the agent",
+        ),
         Ok(None) => join_token(config),
         Ok(Some(certificate)) => {
             let peer = certificate.peer;
@@ -116,9 +126,11 @@ fn join_token(config: &Config) -> Check {
 pub(super) fn systemd(config: &Config) -> Check {
     match RealHost::rooted(&config.root, &config.state).ask_systemd() {
         Ok(()) => Check::good("systemd", "answers over D-Bus"),
-        Err(error) => {
-            Check::bad("systemd", error.to_string(), "services cannot be managed without it")
-        }
+        Err(error) => Check::bad(
+            "systemd",
+            error.to_string(),
+            "services cannot be managed without it",
+        ),
     }
 }
 
@@ -141,7 +153,9 @@ pub(super) fn lists(config: &Config) -> Check {
         let lists = entries
             .flatten()
             .filter(|entry| entry.file_name().to_string_lossy().contains("_Packages"));
-        lists.filter_map(|entry| entry.metadata().ok()?.modified().ok()).max()
+        lists
+            .filter_map(|entry| entry.metadata().ok()?.modified().ok())
+            .max()
     });
     match newest.and_then(|newest| newest.elapsed().ok()) {
         None if newest.is_some() => Check::good(name, "present"),

@@ -24,11 +24,21 @@ pub struct Check {
 
 impl Check {
     fn good(name: impl Into<String>, found: impl Into<String>) -> Self {
-        Self { name: name.into(), ok: true, found: found.into(), help: None }
+        Self {
+            name: name.into(),
+            ok: true,
+            found: found.into(),
+            help: None,
+        }
     }
 
     fn bad(name: impl Into<String>, found: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { name: name.into(), ok: false, found: found.into(), help: Some(help.into()) }
+        Self {
+            name: name.into(),
+            ok: false,
+            found: found.into(),
+            help: Some(help.into()),
+        }
     }
 }
 
@@ -43,7 +53,11 @@ pub async fn examine(config: &Config) -> Vec<Check> {
     let config = config.clone();
     // D-Bus is spoken to by a runtime of its own, which must not be inside this one.
     let local = tokio::task::spawn_blocking(move || {
-        [checks::systemd(&config), checks::locks(&config), checks::lists(&config)]
+        [
+            checks::systemd(&config),
+            checks::locks(&config),
+            checks::lists(&config),
+        ]
     });
     match local.await {
         Ok(local) => checks.extend(local),

@@ -52,13 +52,19 @@ async fn one(address: &str, ca: Vec<u8>, own: Option<(Vec<u8>, Key)>) -> Check {
     let name = format!("server {address}");
     let enrolled = own.is_some();
     let alpn = if enrolled { Alpn::Agent } else { Alpn::Enroll };
-    let identity = ClientIdentity { ca, certificate: own };
+    let identity = ClientIdentity {
+        ca,
+        certificate: own,
+    };
     match connect(&[address.to_owned()], alpn, &identity, CONNECT).await {
         Err(error) => Check::bad(name, describe(&error), help(&error)),
         Ok(connection) => {
             let closed = tokio::time::timeout(REFUSAL, connection.closed()).await;
             match closed {
-                Ok(Closed::ByPeer { code: Code::REVOKED, reason }) => Check::bad(
+                Ok(Closed::ByPeer {
+                    code: Code::REVOKED,
+                    reason,
+                }) => Check::bad(
                     name,
                     format!("does not know this node: {reason}"),
                     "place a new join token in /etc/brine/join (`ctl nodes add` or `replace`)",
@@ -66,7 +72,11 @@ async fn one(address: &str, ca: Vec<u8>, own: Option<(Vec<u8>, Key)>) -> Check {
                 Ok(other) => Check::bad(name, other.to_string(), "see the server's log"),
                 Err(_) => {
                     connection.finish().await;
-                    let found = if enrolled { "answers, and takes this node" } else { "answers" };
+                    let found = if enrolled {
+                        "answers, and takes this node"
+                    } else {
+                        "answers"
+                    };
                     Check::good(name, found)
                 }
             }

@@ -32,7 +32,12 @@ fn parse(text: &str) -> BTreeMap<String, Disk> {
         };
         disks.remove(&mount);
         if device.starts_with("/dev/") && !device.starts_with("/dev/fuse") {
-            let disk = Disk { mount: mount.clone(), device, file_system, total: 0 };
+            let disk = Disk {
+                mount: mount.clone(),
+                device,
+                file_system,
+                total: 0,
+            };
             disks.insert(mount, disk);
         }
     }
@@ -41,8 +46,15 @@ fn parse(text: &str) -> BTreeMap<String, Disk> {
 
 /// The kernel writes blanks and backslashes as three octal digits.
 fn unescape(field: &str) -> String {
-    let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
-    escapes.iter().fold(field.to_owned(), |text, (from, to)| text.replace(from, to))
+    let escapes = [
+        ("\\040", " "),
+        ("\\011", "\t"),
+        ("\\012", "\n"),
+        ("\\134", "\\"),
+    ];
+    escapes
+        .iter()
+        .fold(field.to_owned(), |text, (from, to)| text.replace(from, to))
 }
 
 #[cfg(test)]

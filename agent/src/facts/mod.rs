@@ -11,8 +11,8 @@ mod os;
 
 use std::path::Path;
 
-use brine_model::facts::Facts;
 pub(crate) use self::network::hostname;
+use brine_model::facts::Facts;
 
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 

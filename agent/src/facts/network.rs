@@ -10,7 +10,10 @@ pub(super) fn collect() -> Network {
         .map(|networks| networks.iter().filter_map(interface).collect())
         .unwrap_or_default();
     interfaces.sort_unstable_by(|left, right| left.name.cmp(&right.name));
-    Network { hostname: hostname(), interfaces }
+    Network {
+        hostname: hostname(),
+        interfaces,
+    }
 }
 
 /// As the kernel has it; empty where it has none.
@@ -26,9 +29,14 @@ fn interface((name, data): (&OsString, &sysinfo::NetworkData)) -> Option<Interfa
         return None;
     }
     let networks = data.ip_networks().iter();
-    let mut addresses: Vec<String> =
-        networks.map(|network| format!("{}/{}", network.addr, network.prefix)).collect();
+    let mut addresses: Vec<String> = networks
+        .map(|network| format!("{}/{}", network.addr, network.prefix))
+        .collect();
     addresses.sort_unstable();
     addresses.dedup();
-    Some(Interface { name: name.into_owned(), mac: data.mac_address().to_string(), addresses })
+    Some(Interface {
+        name: name.into_owned(),
+        mac: data.mac_address().to_string(),
+        addresses,
+    })
 }

@@ -73,7 +73,10 @@ impl Accounts {
         match self.find_user(name)? {
             Some(user) => Ok(user.uid),
             None => name.parse().map_err(|_| {
-                HostError::failed(format!("find user `{name}`"), "there is none in /etc/passwd")
+                HostError::failed(
+                    format!("find user `{name}`"),
+                    "there is none in /etc/passwd",
+                )
             }),
         }
     }
@@ -82,13 +85,18 @@ impl Accounts {
         match self.groups()?.iter().find(|group| group.name == name) {
             Some(group) => Ok(group.gid),
             None => name.parse().map_err(|_| {
-                HostError::failed(format!("find group `{name}`"), "there is none in /etc/group")
+                HostError::failed(
+                    format!("find group `{name}`"),
+                    "there is none in /etc/group",
+                )
             }),
         }
     }
 
     pub(super) fn user(&self, name: &str) -> HostResult<Option<UserState>> {
-        let Some(user) = self.find_user(name)? else { return Ok(None) };
+        let Some(user) = self.find_user(name)? else {
+            return Ok(None);
+        };
         let mut groups: Vec<String> = self
             .groups()?
             .iter()
@@ -109,7 +117,10 @@ impl Accounts {
 
     pub(super) fn group(&self, name: &str) -> HostResult<Option<GroupState>> {
         let groups = self.groups()?;
-        Ok(groups.iter().find(|group| group.name == name).map(|group| GroupState { gid: group.gid }))
+        Ok(groups
+            .iter()
+            .find(|group| group.name == name)
+            .map(|group| GroupState { gid: group.gid }))
     }
 }
 
@@ -144,7 +155,11 @@ fn parse_groups(text: &str) -> Vec<Group> {
             let gid = fields.next()?.parse().ok()?;
             let members = fields.next().unwrap_or_default();
             let members = members.split(',').filter(|member| !member.is_empty());
-            Some(Group { name, gid, members: members.map(str::to_owned).collect() })
+            Some(Group {
+                name,
+                gid,
+                members: members.map(str::to_owned).collect(),
+            })
         })
         .collect()
 }
@@ -169,7 +184,10 @@ mod tests {
             "root:x:0:\nweb:x:991:\nssl-cert:x:110:web,postgres\nadm:x:4:web\n",
         );
         let web = accounts.user("web").unwrap().unwrap();
-        assert_eq!((web.uid, web.group.as_str(), web.home.as_str()), (990, "web", "/srv"));
+        assert_eq!(
+            (web.uid, web.group.as_str(), web.home.as_str()),
+            (990, "web", "/srv")
+        );
         assert_eq!(web.groups, ["adm", "ssl-cert"]);
         assert_eq!(accounts.user("nonsense"), Ok(None));
         assert_eq!(accounts.user_name(12345).unwrap(), "12345");

@@ -44,7 +44,10 @@ impl Apt<'_> {
         self.wait_for_running()?;
         self.keep_stopped(packages)?;
         let transaction = Transaction::new(self.state);
-        let request = Request { id: fresh_id(packages), packages: packages.to_vec() };
+        let request = Request {
+            id: fresh_id(packages),
+            packages: packages.to_vec(),
+        };
         transaction.write_request(&request)?;
         self.start(&transaction)?;
         match transaction.result()? {
@@ -106,7 +109,11 @@ impl Apt<'_> {
                 masked = true;
             }
         }
-        if masked { units::daemon_reload(self.systemd) } else { Ok(()) }
+        if masked {
+            units::daemon_reload(self.systemd)
+        } else {
+            Ok(())
+        }
     }
 
     fn start(&self, transaction: &Transaction) -> HostResult<()> {
@@ -145,9 +152,16 @@ fn check(packages: &[PackageRequest]) -> HostResult<()> {
     for package in packages {
         let name = &package.name;
         if !is_name(name) {
-            return Err(HostError::failed(format!("install `{name}`"), "not a package's name"));
+            return Err(HostError::failed(
+                format!("install `{name}`"),
+                "not a package's name",
+            ));
         }
-        if let Some(version) = package.version.as_ref().filter(|version| !is_version(version)) {
+        if let Some(version) = package
+            .version
+            .as_ref()
+            .filter(|version| !is_version(version))
+        {
             let operation = format!("install {name} `{version}`");
             return Err(HostError::failed(operation, "not a package's version"));
         }
@@ -166,7 +180,9 @@ fn fresh_id(packages: &[PackageRequest]) -> Digest {
 fn own_program() -> std::io::Result<PathBuf> {
     let path = std::env::current_exe()?;
     let text = path.to_string_lossy();
-    Ok(text.strip_suffix(" (deleted)").map_or_else(|| path.clone(), PathBuf::from))
+    Ok(text
+        .strip_suffix(" (deleted)")
+        .map_or_else(|| path.clone(), PathBuf::from))
 }
 
 #[cfg(test)]

@@ -55,8 +55,11 @@ impl Dpkg {
         let found = status.get(plain);
         let package = found.and_then(|found| found.iter().find(fits));
         // Foreign only: better than to say that it is not there.
-        let package =
-            package.or_else(|| found.filter(|_| architecture.is_none()).and_then(|all| all.first()));
+        let package = package.or_else(|| {
+            found
+                .filter(|_| architecture.is_none())
+                .and_then(|all| all.first())
+        });
         Ok(package.map_or_else(PackageState::default, Package::state))
     }
 
@@ -66,13 +69,18 @@ impl Dpkg {
             return Ok(true);
         }
         let status = self.status()?;
-        Ok(status.values().flatten().any(|package| package.state().broken))
+        Ok(status
+            .values()
+            .flatten()
+            .any(|package| package.state().broken))
     }
 
     fn status(&self) -> HostResult<Arc<Status>> {
         let path = self.status.path().display();
-        let status =
-            self.status.get().map_err(|error| HostError::failed(format!("read {path}"), error))?;
+        let status = self
+            .status
+            .get()
+            .map_err(|error| HostError::failed(format!("read {path}"), error))?;
         let journal = self.journal()?;
         if journal.is_empty() {
             return Ok(status);
@@ -119,7 +127,10 @@ impl Dpkg {
 impl Package {
     fn state(&self) -> PackageState {
         // What only waits for another package's trigger is complete in itself.
-        let whole = matches!(&*self.status, "installed" | "triggers-pending" | "triggers-awaited");
+        let whole = matches!(
+            &*self.status,
+            "installed" | "triggers-pending" | "triggers-awaited"
+        );
         let nothing = matches!(&*self.status, "not-installed" | "config-files" | "");
         PackageState {
             installed: whole.then(|| self.version.clone()),
@@ -135,13 +146,18 @@ fn parse(text: &str) -> Status {
     for line in text.lines().chain([""]) {
         if line.is_empty() {
             if !package.name.is_empty() {
-                status.entry(package.name.clone()).or_default().push(package);
+                status
+                    .entry(package.name.clone())
+                    .or_default()
+                    .push(package);
             }
             package = Package::default();
             continue;
         }
         // Continuation lines begin with a blank; of the fields that matter, none has any.
-        let Some((field, value)) = line.split_once(": ") else { continue };
+        let Some((field, value)) = line.split_once(": ") else {
+            continue;
+        };
         let value = value.trim();
         match field {
             "Package" => value.clone_into(&mut package.name),
@@ -204,7 +220,11 @@ Version: 3
 ";
 
     fn check(dpkg: &Dpkg, name: &str, installed: Option<&str>, broken: bool, held: bool) {
-        let expected = PackageState { installed: installed.map(str::to_owned), broken, held };
+        let expected = PackageState {
+            installed: installed.map(str::to_owned),
+            broken,
+            held,
+        };
         assert_eq!(dpkg.package(name), Ok(expected), "{name}");
     }
 
@@ -231,7 +251,8 @@ Version: 3
 
     #[test]
     fn the_journal_of_an_interrupted_dpkg_counts() {
-        let (root, dpkg) = dpkg("Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n");
+        let (root, dpkg) =
+            dpkg("Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n");
         assert_eq!(dpkg.is_interrupted(), Ok(false));
         let late = "Package: web\nStatus: install ok unpacked\nArchitecture: all\nVersion: 9\n";
         std::fs::write(root.path().join("var/lib/dpkg/updates/0001"), late).unwrap();

@@ -23,7 +23,9 @@ impl Jobs {
             .interface(MANAGER)?
             .member("JobRemoved")?
             .build();
-        Ok(Self(MessageStream::for_match_rule(rule, connection, Some(QUEUED)).await?))
+        Ok(Self(
+            MessageStream::for_match_rule(rule, connection, Some(QUEUED)).await?,
+        ))
     }
 
     /// The job's result: `done`, `failed`, `timeout`, `canceled`, `dependency`, `skipped`, …
@@ -32,7 +34,10 @@ impl Jobs {
         job: &OwnedObjectPath,
         limit: Duration,
     ) -> Result<String, CallError> {
-        let gone = |message: String| CallError { name: String::new(), message };
+        let gone = |message: String| CallError {
+            name: String::new(),
+            message,
+        };
         let waiting = async {
             loop {
                 let Some(message) = self.next().await else {

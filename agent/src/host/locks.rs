@@ -64,12 +64,16 @@ pub(crate) fn holder(root: &Path) -> HostResult<Option<Holder>> {
                 return Err(HostError::failed(format!("open {}", path.display()), error));
             }
         };
-        if let Some(pid) = locked_by(&file)
-            .map_err(|error| HostError::failed(format!("ask who holds {}", path.display()), error))?
-        {
+        if let Some(pid) = locked_by(&file).map_err(|error| {
+            HostError::failed(format!("ask who holds {}", path.display()), error)
+        })? {
             let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
             let lock = path.display().to_string();
-            return Ok(Some(Holder { lock, pid, name: name.trim().to_owned() }));
+            return Ok(Some(Holder {
+                lock,
+                pid,
+                name: name.trim().to_owned(),
+            }));
         }
     }
     Ok(None)

@@ -24,8 +24,13 @@ pub(super) fn stat(
     accounts: &Accounts,
 ) -> HostResult<Option<FileState>> {
     let failed = |cause: String| HostError::failed(format!("look at {path}"), cause);
-    let Some(place) = find(root, path, "look at")? else { return Ok(None) };
-    let Some(stat) = place.stat().map_err(|errno| failed(errno.desc().to_owned()))? else {
+    let Some(place) = find(root, path, "look at")? else {
+        return Ok(None);
+    };
+    let Some(stat) = place
+        .stat()
+        .map_err(|errno| failed(errno.desc().to_owned()))?
+    else {
         return Ok(None);
     };
     let kind = match kind(&stat) {
@@ -34,7 +39,9 @@ pub(super) fn stat(
         SFlag::S_IFLNK => {
             let target = readlinkat(place.directory(), place.name())
                 .map_err(|errno| failed(errno.desc().to_owned()))?;
-            FileKind::Symlink { target: String::from_utf8_lossy(target.as_bytes()).into_owned() }
+            FileKind::Symlink {
+                target: String::from_utf8_lossy(target.as_bytes()).into_owned(),
+            }
         }
         _ => FileKind::Other,
     };
@@ -49,14 +56,18 @@ pub(super) fn stat(
 }
 
 pub(super) fn read(root: &Path, path: &AbsolutePath) -> HostResult<Option<Vec<u8>>> {
-    let Some((file, size)) = open(root, path, "read")? else { return Ok(None) };
+    let Some((file, size)) = open(root, path, "read")? else {
+        return Ok(None);
+    };
     let failed = |cause: String| HostError::failed(format!("read {path}"), cause);
     if size > LARGEST {
         return Err(failed(format!("it has {size} bytes, more than {LARGEST}")));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
     // It may grow while it is read.
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;
+    file.take(LARGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| failed(error.to_string()))?;
     if bytes.len() as u64 > LARGEST {
         return Err(failed(format!("it has more than {LARGEST} bytes")));
     }
@@ -64,7 +75,9 @@ pub(super) fn read(root: &Path, path: &AbsolutePath) -> HostResult<Option<Vec<u8
 }
 
 pub(super) fn digest(root: &Path, path: &AbsolutePath) -> HostResult<Option<Digest>> {
-    let Some((file, _)) = open(root, path, "read")? else { return Ok(None) };
+    let Some((file, _)) = open(root, path, "read")? else {
+        return Ok(None);
+    };
     let mut hasher = blake3::Hasher::new();
     hasher
         .update_reader(file)
@@ -83,7 +96,9 @@ fn find(root: &Path, path: &AbsolutePath, doing: &str) -> HostResult<Option<Plac
 /// A regular file and its size; none where nothing is there.
 fn open(root: &Path, path: &AbsolutePath, doing: &str) -> HostResult<Option<(File, u64)>> {
     let failed = |cause: &str| HostError::failed(format!("{doing} {path}"), cause);
-    let Some(place) = find(root, path, doing)? else { return Ok(None) };
+    let Some(place) = find(root, path, doing)? else {
+        return Ok(None);
+    };
     let descriptor = match place.open(OFlag::O_RDONLY) {
         Ok(descriptor) => descriptor,
         Err(nix::errno::Errno::ENOENT) => return Ok(None),
@@ -94,9 +109,16 @@ fn open(root: &Path, path: &AbsolutePath, doing: &str) -> HostResult<Option<(Fil
     if kind(&stat) != SFlag::S_IFREG {
         return Err(failed("it is not a regular file"));
     }
-    Ok(Some((File::from(descriptor), u64::try_from(stat.st_size).unwrap_or_default())))
+    Ok(Some((
+        File::from(descriptor),
+        u64::try_from(stat.st_size).unwrap_or_default(),
+    )))
 }
 
 fn changed_at(stat: &FileStat) -> Timestamp {
-    Timestamp(stat.st_ctime.saturating_mul(1_000_000_000).saturating_add(stat.st_ctime_nsec))
+    Timestamp(
+        stat.st_ctime
+            .saturating_mul(1_000_000_000)
+            .saturating_add(stat.st_ctime_nsec),
+    )
 }

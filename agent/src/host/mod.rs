@@ -48,8 +48,8 @@ use self::write::Files;
 use crate::state::blobs::Blobs;
 
 pub use self::apt::VERB as TRANSACTION_VERB;
-pub use self::transaction::Transaction;
 pub(crate) use self::locks::holder;
+pub use self::transaction::Transaction;
 
 /// This machine.
 pub struct RealHost {
@@ -94,7 +94,11 @@ impl RealHost {
     /// # Errors
     /// It does not end.
     pub fn wait_for_transaction(&self) -> HostResult<()> {
-        if self.systemd.is_there() { self.apt().wait_for_running() } else { Ok(()) }
+        if self.systemd.is_there() {
+            self.apt().wait_for_running()
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether systemd answers.
@@ -106,11 +110,18 @@ impl RealHost {
     }
 
     fn files(&self) -> Files<'_> {
-        Files { root: &self.root, accounts: &self.accounts }
+        Files {
+            root: &self.root,
+            accounts: &self.accounts,
+        }
     }
 
     fn apt(&self) -> Apt<'_> {
-        Apt { systemd: &self.systemd, files: self.files(), state: &self.state }
+        Apt {
+            systemd: &self.systemd,
+            files: self.files(),
+            state: &self.state,
+        }
     }
 }
 
@@ -194,7 +205,8 @@ impl Host for RealHost {
         match content {
             Content::Bytes(bytes) => self.files().write(path, bytes, ownership, validate),
             Content::Blob(digest) => {
-                self.files().write(path, &self.blobs.get(digest)?, ownership, validate)
+                self.files()
+                    .write(path, &self.blobs.get(digest)?, ownership, validate)
             }
         }
     }

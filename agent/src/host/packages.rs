@@ -43,7 +43,9 @@ pub(super) fn ask(
     let mut argv = vec!["apt-cache", "policy", "--"];
     argv.extend(names);
     let mut program = programs::program(&argv, LIMIT);
-    program.environment.insert("LC_ALL".to_owned(), "C".to_owned());
+    program
+        .environment
+        .insert("LC_ALL".to_owned(), "C".to_owned());
     let output = programs::demand(&program, accounts)?;
     Ok(parse(&output.stdout))
 }
@@ -59,7 +61,10 @@ fn parse(text: &str) -> HashMap<String, Option<String>> {
             && let Some(name) = &name
         {
             let version = version.trim();
-            found.insert(name.clone(), (version != "(none)").then(|| version.to_owned()));
+            found.insert(
+                name.clone(),
+                (version != "(none)").then(|| version.to_owned()),
+            );
         }
     }
     found
@@ -84,7 +89,9 @@ pub(super) fn is_name(name: &str) -> bool {
 
 pub(super) fn is_version(version: &str) -> bool {
     version.starts_with(|c: char| c.is_ascii_digit())
-        && version.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+-:~".contains(&byte))
+        && version
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".+-:~".contains(&byte))
 }
 
 #[cfg(test)]
@@ -106,7 +113,17 @@ mod tests {
         for good in ["haproxy", "g++", "libc6:i386", "postgresql-15", "0ad"] {
             assert!(is_name(good), "{good}");
         }
-        for bad in ["", "-y", "foo-", "a b", "A", "foo=1", "foo/stable", "a:", "*"] {
+        for bad in [
+            "",
+            "-y",
+            "foo-",
+            "a b",
+            "A",
+            "foo=1",
+            "foo/stable",
+            "a:",
+            "*",
+        ] {
             assert!(!is_name(bad), "{bad}");
         }
         assert!(is_version("1:2.6.12-1+deb12u1~bpo") && !is_version("-1") && !is_version("1 2"));

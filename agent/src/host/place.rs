@@ -74,7 +74,11 @@ impl Place {
 
     /// What lies there, itself; none where nothing does.
     pub(super) fn stat(&self) -> Result<Option<FileStat>, Errno> {
-        match fstatat(&self.directory, self.name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+        match fstatat(
+            &self.directory,
+            self.name.as_os_str(),
+            AtFlags::AT_SYMLINK_NOFOLLOW,
+        ) {
             Ok(stat) => Ok(Some(stat)),
             Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
             Err(errno) => Err(errno),
@@ -115,8 +119,13 @@ fn open_root(root: &Path) -> Result<OwnedFd, NoPlace> {
 
 fn walk(root: &Path, path: &AbsolutePath) -> Result<OwnedFd, NoPlace> {
     let parts = |text: &OsStr| -> Vec<OsString> {
-        let split = text.as_bytes().split(|&byte| byte == b'/').filter(|part| !part.is_empty());
-        split.map(|part| OsStr::from_bytes(part).to_owned()).collect()
+        let split = text
+            .as_bytes()
+            .split(|&byte| byte == b'/')
+            .filter(|part| !part.is_empty());
+        split
+            .map(|part| OsStr::from_bytes(part).to_owned())
+            .collect()
     };
     let mut todo: VecDeque<OsString> = parts(path.as_str().as_ref()).into();
     // The directories from the root to where the walk is; `..` in a link goes back.
@@ -155,7 +164,10 @@ fn walk(root: &Path, path: &AbsolutePath) -> Result<OwnedFd, NoPlace> {
         }
         links += 1;
         if links > LINKS {
-            return Err(NoPlace::Failed(format!("{}: too many symbolic links", full.display())));
+            return Err(NoPlace::Failed(format!(
+                "{}: too many symbolic links",
+                full.display()
+            )));
         }
         if !is_trusted(&stat) {
             return Err(NoPlace::Failed(format!(

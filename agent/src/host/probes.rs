@@ -46,7 +46,9 @@ fn connect(address: &str) -> Result<TcpStream, String> {
 }
 
 fn status_of(url: &str) -> Result<u16, String> {
-    let rest = url.strip_prefix("http://").ok_or("only http:// can be asked")?;
+    let rest = url
+        .strip_prefix("http://")
+        .ok_or("only http:// can be asked")?;
     let (authority, path) = match rest.find(['/', '?']) {
         Some(at) => rest.split_at(at),
         None => (rest, ""),
@@ -55,8 +57,15 @@ fn status_of(url: &str) -> Result<u16, String> {
         return Err("not a plain URL".to_owned());
     }
     let slash = if path.starts_with('/') { "" } else { "/" };
-    let has_port = authority.rsplit(']').next().is_some_and(|end| end.contains(':'));
-    let address = if has_port { authority.to_owned() } else { format!("{authority}:80") };
+    let has_port = authority
+        .rsplit(']')
+        .next()
+        .is_some_and(|end| end.contains(':'));
+    let address = if has_port {
+        authority.to_owned()
+    } else {
+        format!("{authority}:80")
+    };
     let mut stream = connect(&address)?;
     let said = |error: std::io::Error| error.to_string();
     stream.set_write_timeout(Some(LIMIT)).map_err(said)?;
@@ -85,7 +94,9 @@ fn status_line(stream: &mut TcpStream) -> Result<String, String> {
         if left.is_zero() {
             return Err(format!("no answer within {} s", LIMIT.as_secs()));
         }
-        stream.set_read_timeout(Some(left)).map_err(|error| error.to_string())?;
+        stream
+            .set_read_timeout(Some(left))
+            .map_err(|error| error.to_string())?;
         let length = match stream.read(&mut chunk) {
             Ok(0) => return Err("the connection was closed without an answer".to_owned()),
             Ok(length) => length,
@@ -133,8 +144,16 @@ mod tests {
         assert_eq!(check("HTTP/1.1 200 OK\r\n\r\n", None), Ok(()));
         assert_eq!(check("HTTP/1.0 302 Found\r\n\r\n", None), Ok(()));
         assert_eq!(check("HTTP/1.1 503 Down\r\n\r\n", Some(503)), Ok(()));
-        assert!(check("HTTP/1.1 503 Down\r\n\r\n", None).unwrap_err().ends_with("answers 503"));
-        assert!(check("SSH-2.0-x\r\n", None).unwrap_err().ends_with("not HTTP"));
+        assert!(
+            check("HTTP/1.1 503 Down\r\n\r\n", None)
+                .unwrap_err()
+                .ends_with("answers 503")
+        );
+        assert!(
+            check("SSH-2.0-x\r\n", None)
+                .unwrap_err()
+                .ends_with("not HTTP")
+        );
         assert!(check("", None).unwrap_err().ends_with("without an answer"));
     }
 
@@ -144,7 +163,11 @@ mod tests {
         let address = listener.local_addr().unwrap().to_string();
         assert_eq!(tcp(&address), Ok(()));
         drop(listener);
-        assert!(tcp(&address).unwrap_err().contains("nothing accepts connections"));
+        assert!(
+            tcp(&address)
+                .unwrap_err()
+                .contains("nothing accepts connections")
+        );
         assert!(http("https://127.0.0.1/", None).is_err());
         assert!(http("http://a b/", None).is_err());
     }

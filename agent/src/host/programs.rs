@@ -42,20 +42,29 @@ pub(super) fn run(program: &Program, accounts: &Accounts) -> HostResult<ProgramO
         .env("LANG", "C.UTF-8")
         .envs(identity(program, accounts)?)
         .envs(&program.environment)
-        .current_dir(program.directory.as_ref().map_or("/", |directory| directory.as_str()))
+        .current_dir(
+            program
+                .directory
+                .as_ref()
+                .map_or("/", |directory| directory.as_str()),
+        )
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let child = command.spawn().map_err(|error| HostError::failed(operation(), error))?;
-    Running::new(child).wait(program.timeout).map_err(|error| match error {
-        Ended::Io(error) => HostError::failed(operation(), error),
-        Ended::TooSlow(output) => HostError::Program {
-            operation: operation(),
-            status: format!("not done within {} s", program.timeout.as_secs()),
-            output,
-        },
-    })
+    let child = command
+        .spawn()
+        .map_err(|error| HostError::failed(operation(), error))?;
+    Running::new(child)
+        .wait(program.timeout)
+        .map_err(|error| match error {
+            Ended::Io(error) => HostError::failed(operation(), error),
+            Ended::TooSlow(output) => HostError::Program {
+                operation: operation(),
+                status: format!("not done within {} s", program.timeout.as_secs()),
+                output,
+            },
+        })
 }
 
 /// For messages: the program without its arguments, which may be long.
@@ -65,7 +74,11 @@ pub(super) fn name(program: &Program) -> &str {
 
 /// What a program said: stderr, or stdout where it said nothing there.
 pub(super) fn words(output: &ProgramOutput) -> String {
-    let said = if output.stderr.trim().is_empty() { &output.stdout } else { &output.stderr };
+    let said = if output.stderr.trim().is_empty() {
+        &output.stdout
+    } else {
+        &output.stderr
+    };
     said.trim().to_owned()
 }
 
@@ -111,8 +124,14 @@ fn argv(program: &Program, accounts: &Accounts) -> HostResult<Vec<String>> {
 
 fn identity(program: &Program, accounts: &Accounts) -> HostResult<Vec<(&'static str, String)>> {
     let user = program.user.as_deref().unwrap_or("root");
-    let home = accounts.find_user(user)?.map_or_else(|| "/".to_owned(), |user| user.home);
-    Ok(vec![("HOME", home), ("USER", user.to_owned()), ("LOGNAME", user.to_owned())])
+    let home = accounts
+        .find_user(user)?
+        .map_or_else(|| "/".to_owned(), |user| user.home);
+    Ok(vec![
+        ("HOME", home),
+        ("USER", user.to_owned()),
+        ("LOGNAME", user.to_owned()),
+    ])
 }
 
 enum Ended {
@@ -134,7 +153,11 @@ struct Running {
 
 impl Running {
     fn new(child: Child) -> Self {
-        Self { child, stdout: Tail::new(KEPT), stderr: Tail::new(KEPT) }
+        Self {
+            child,
+            stdout: Tail::new(KEPT),
+            stderr: Tail::new(KEPT),
+        }
     }
 
     fn wait(mut self, timeout: Duration) -> Result<ProgramOutput, Ended> {
@@ -177,14 +200,22 @@ impl Running {
                 return Ok(None);
             }
             // The pipes' end is nearly always the child's, too: it is seen at once.
-            wait_for_output(&[stdout.as_ref().map(AsFd::as_fd), stderr.as_ref().map(AsFd::as_fd)], pause);
+            wait_for_output(
+                &[
+                    stdout.as_ref().map(AsFd::as_fd),
+                    stderr.as_ref().map(AsFd::as_fd),
+                ],
+                pause,
+            );
             pause = (pause * 2).min(TICK);
         }
     }
 
     /// Ends the whole process group, first politely.
     fn kill(&mut self) {
-        let Ok(group) = i32::try_from(self.child.id()) else { return };
+        let Ok(group) = i32::try_from(self.child.id()) else {
+            return;
+        };
         let group = Pid::from_raw(group);
         let _ = killpg(group, Signal::SIGTERM);
         let start = Instant::now();
@@ -197,7 +228,9 @@ impl Running {
 }
 
 fn code(status: ExitStatus) -> i32 {
-    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
+    status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
 }
 
 fn set_nonblocking(pipe: &impl AsFd) -> std::io::Result<()> {
@@ -223,8 +256,11 @@ fn drain<P: Read>(pipe: &mut Option<P>, tail: &mut Tail) -> std::io::Result<()> 
 }
 
 fn wait_for_output(pipes: &[Option<std::os::fd::BorrowedFd<'_>>], limit: Duration) {
-    let mut polled: Vec<PollFd<'_>> =
-        pipes.iter().flatten().map(|pipe| PollFd::new(*pipe, PollFlags::POLLIN)).collect();
+    let mut polled: Vec<PollFd<'_>> = pipes
+        .iter()
+        .flatten()
+        .map(|pipe| PollFd::new(*pipe, PollFlags::POLLIN))
+        .collect();
     if polled.is_empty() {
         std::thread::sleep(limit);
         return;
@@ -239,20 +275,29 @@ mod tests {
     use super::*;
 
     fn check(argv: &[&str], timeout: Duration) -> HostResult<ProgramOutput> {
-        run(&program(argv, timeout), &Accounts::new(std::path::Path::new("/")))
+        run(
+            &program(argv, timeout),
+            &Accounts::new(std::path::Path::new("/")),
+        )
     }
 
     #[test]
     fn output_and_exit_code() {
         let output = check(&["sh", "-c", "echo out; echo err >&2; exit 3"], GRACE).unwrap();
-        assert_eq!((output.code, &*output.stdout, &*output.stderr), (3, "out\n", "err\n"));
+        assert_eq!(
+            (output.code, &*output.stdout, &*output.stderr),
+            (3, "out\n", "err\n")
+        );
     }
 
     #[test]
     fn the_environment_is_clean() {
         let output = check(&["env"], GRACE).unwrap();
-        let mut names: Vec<&str> =
-            output.stdout.lines().filter_map(|line| line.split('=').next()).collect();
+        let mut names: Vec<&str> = output
+            .stdout
+            .lines()
+            .filter_map(|line| line.split('=').next())
+            .collect();
         names.sort_unstable();
         assert_eq!(names, ["HOME", "LANG", "LOGNAME", "PATH", "USER"]);
     }
@@ -260,10 +305,17 @@ mod tests {
     #[test]
     fn too_slow_is_killed_with_its_children() {
         let start = Instant::now();
-        let error =
-            check(&["sh", "-c", "echo begun; sleep 60 & wait"], Duration::from_millis(300));
-        let Err(HostError::Program { status, output, .. }) = error else { panic!("{error:?}") };
-        assert_eq!((status.as_str(), output.trim()), ("not done within 0 s", "begun"));
+        let error = check(
+            &["sh", "-c", "echo begun; sleep 60 & wait"],
+            Duration::from_millis(300),
+        );
+        let Err(HostError::Program { status, output, .. }) = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(
+            (status.as_str(), output.trim()),
+            ("not done within 0 s", "begun")
+        );
         assert!(start.elapsed() < Duration::from_secs(20));
     }
 
@@ -285,6 +337,9 @@ mod tests {
     #[test]
     fn a_missing_program_is_named() {
         let error = check(&["/no/such/program"], GRACE).unwrap_err();
-        assert!(error.to_string().contains("run /no/such/program"), "{error}");
+        assert!(
+            error.to_string().contains("run /no/such/program"),
+            "{error}"
+        );
     }
 }

@@ -24,7 +24,9 @@ pub(super) struct Records {
 
 impl Records {
     pub(super) fn new(state: &std::path::Path) -> Self {
-        Self { directory: state.join("records") }
+        Self {
+            directory: state.join("records"),
+        }
     }
 
     pub(super) fn restart(&self, unit: &str) -> HostResult<Option<RestartRecord>> {
@@ -44,7 +46,8 @@ impl Records {
     }
 
     fn path(&self, kind: &str, name: &str) -> PathBuf {
-        self.directory.join(format!("{kind}-{}", Digest::of(name.as_bytes())))
+        self.directory
+            .join(format!("{kind}-{}", Digest::of(name.as_bytes())))
     }
 
     /// One that cannot be understood counts as none: then it is observed anew.
@@ -53,14 +56,20 @@ impl Records {
         let bytes = atomic::read(&path)
             .map_err(|error| HostError::failed(format!("read {}", path.display()), error))?;
         let named: Option<Named<T>> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        Ok(named.filter(|named| named.name == name).map(|named| named.value))
+        Ok(named
+            .filter(|named| named.name == name)
+            .map(|named| named.value))
     }
 
     fn set<T: Serialize>(&self, kind: &str, name: &str, value: &T) -> HostResult<()> {
         let path = self.path(kind, name);
-        let failed =
-            |error: &dyn std::fmt::Display| HostError::failed(format!("write {}", path.display()), error);
-        let named = Named { name: name.to_owned(), value };
+        let failed = |error: &dyn std::fmt::Display| {
+            HostError::failed(format!("write {}", path.display()), error)
+        };
+        let named = Named {
+            name: name.to_owned(),
+            value,
+        };
         let bytes = serde_json::to_vec(&named).map_err(|error| failed(&error))?;
         atomic::directory(&self.directory).map_err(|error| failed(&error))?;
         atomic::write(&path, &bytes).map_err(|error| failed(&error))

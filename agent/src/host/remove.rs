@@ -12,9 +12,30 @@ use super::place::{NoPlace, Place, kind};
 
 /// What holds the system together: removing one of these is a mistake in a state file, always.
 const NEVER: &[&str] = &[
-    "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/opt", "/proc", "/root",
-    "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/lib", "/usr/sbin", "/var",
-    "/var/lib", "/var/lib/dpkg", "/var/log",
+    "/",
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/home",
+    "/lib",
+    "/lib64",
+    "/opt",
+    "/proc",
+    "/root",
+    "/run",
+    "/sbin",
+    "/srv",
+    "/sys",
+    "/tmp",
+    "/usr",
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/sbin",
+    "/var",
+    "/var/lib",
+    "/var/lib/dpkg",
+    "/var/log",
 ];
 
 pub(super) fn remove(root: &Path, path: &AbsolutePath, recursive: bool) -> HostResult<()> {
@@ -27,7 +48,9 @@ pub(super) fn remove(root: &Path, path: &AbsolutePath, recursive: bool) -> HostR
         Err(NoPlace::Missing(_)) => return Ok(()),
         Err(NoPlace::Failed(cause)) => return Err(failed(&cause)),
     };
-    let Some(stat) = place.stat().map_err(|errno| failed(errno.desc()))? else { return Ok(()) };
+    let Some(stat) = place.stat().map_err(|errno| failed(errno.desc()))? else {
+        return Ok(());
+    };
     if kind(&stat) != SFlag::S_IFDIR {
         unlink(&place, UnlinkatFlags::NoRemoveDir).map_err(|errno| failed(errno.desc()))?;
     } else if recursive {

@@ -34,7 +34,11 @@ pub(super) struct Parsed<T> {
 
 impl<T> Parsed<T> {
     pub(super) fn new(path: PathBuf, parse: fn(&str) -> T) -> Self {
-        Self { path, parse, last: Mutex::new(None) }
+        Self {
+            path,
+            parse,
+            last: Mutex::new(None),
+        }
     }
 
     pub(super) fn path(&self) -> &Path {

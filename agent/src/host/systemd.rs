@@ -50,7 +50,10 @@ impl From<zbus::Error> for CallError {
                 name: name.to_string(),
                 message: message.unwrap_or_else(|| name.to_string()),
             },
-            other => Self { name: String::new(), message: other.to_string() },
+            other => Self {
+                name: String::new(),
+                message: other.to_string(),
+            },
         }
     }
 }
@@ -76,7 +79,9 @@ impl Systemd {
 
     /// Whether the machine runs systemd at all, as `sd_booted(3)` finds out.
     pub(super) fn is_there(&self) -> bool {
-        self.private.parent().is_some_and(|run| run.join("system").exists())
+        self.private
+            .parent()
+            .is_some_and(|run| run.join("system").exists())
     }
 
     /// Calls a method of the manager.
@@ -119,7 +124,12 @@ impl Systemd {
     /// Starts something that gives a job, and waits until the job is removed.
     ///
     /// The subscription comes first: a job may be over before the call that began it returns.
-    pub(super) fn job<B>(&self, method: &str, body: &B, limit: Duration) -> Result<String, CallError>
+    pub(super) fn job<B>(
+        &self,
+        method: &str,
+        body: &B,
+        limit: Duration,
+    ) -> Result<String, CallError>
     where
         B: Serialize + DynamicType,
     {
@@ -179,7 +189,10 @@ impl Systemd {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| CallError { name: String::new(), message: error.to_string() })?;
+            .map_err(|error| CallError {
+                name: String::new(),
+                message: error.to_string(),
+            })?;
         Ok(self.runtime.get_or_init(|| runtime))
     }
 }
@@ -189,10 +202,12 @@ fn within<R>(
     limit: Duration,
     future: impl Future<Output = R>,
 ) -> Result<R, CallError> {
-    runtime.block_on(async { timeout(limit, future).await }).map_err(|_| CallError {
-        name: String::new(),
-        message: format!("systemd does not answer within {} s", limit.as_secs()),
-    })
+    runtime
+        .block_on(async { timeout(limit, future).await })
+        .map_err(|_| CallError {
+            name: String::new(),
+            message: format!("systemd does not answer within {} s", limit.as_secs()),
+        })
 }
 
 /// The system bus; in tests, the socket under their root.
@@ -201,15 +216,23 @@ fn within<R>(
 /// specification wants a unique one, and zbus panics on that.
 async fn connect(private: &Path, may_use_bus: bool) -> Result<Connection, CallError> {
     if !may_use_bus {
-        let stream = tokio::net::UnixStream::connect(private).await.map_err(|error| CallError {
-            name: String::new(),
-            message: format!("{}: {error}", private.display()),
-        })?;
-        let builder = connection::Builder::unix_stream(stream).p2p().method_timeout(CALL);
+        let stream = tokio::net::UnixStream::connect(private)
+            .await
+            .map_err(|error| CallError {
+                name: String::new(),
+                message: format!("{}: {error}", private.display()),
+            })?;
+        let builder = connection::Builder::unix_stream(stream)
+            .p2p()
+            .method_timeout(CALL);
         return Ok(builder.build().await?);
     }
-    let bus = connection::Builder::system()?.method_timeout(CALL).build().await?;
+    let bus = connection::Builder::system()?
+        .method_timeout(CALL)
+        .build()
+        .await?;
     // Without a subscriber, the manager sends no signals over the bus.
-    bus.call_method(Some(SERVICE), MANAGER_PATH, Some(MANAGER), "Subscribe", &()).await?;
+    bus.call_method(Some(SERVICE), MANAGER_PATH, Some(MANAGER), "Subscribe", &())
+        .await?;
     Ok(bus)
 }

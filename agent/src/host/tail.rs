@@ -10,7 +10,11 @@ pub(super) struct Tail {
 
 impl Tail {
     pub(super) fn new(limit: usize) -> Self {
-        Self { bytes: VecDeque::new(), limit, cut: 0 }
+        Self {
+            bytes: VecDeque::new(),
+            limit,
+            cut: 0,
+        }
     }
 
     pub(super) fn push(&mut self, chunk: &[u8]) {
@@ -27,6 +31,10 @@ impl Tail {
     pub(super) fn into_text(self) -> String {
         let bytes: Vec<u8> = self.bytes.into();
         let text = String::from_utf8_lossy(&bytes);
-        if self.cut == 0 { text.into_owned() } else { format!("[{} bytes before]\n{text}", self.cut) }
+        if self.cut == 0 {
+            text.into_owned()
+        } else {
+            format!("[{} bytes before]\n{text}", self.cut)
+        }
     }
 }

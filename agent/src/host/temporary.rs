@@ -32,22 +32,30 @@ impl<'a> Temporary<'a> {
     /// A new file, 0600 before the first byte, with the leftovers of crashes removed.
     pub(super) fn file(place: &'a Place) -> Result<(Self, File), Errno> {
         sweep(place);
-        let flags = OFlag::O_WRONLY
-            | OFlag::O_CREAT
-            | OFlag::O_EXCL
-            | OFlag::O_NOFOLLOW
-            | OFlag::O_CLOEXEC;
+        let flags =
+            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let name = fresh_name();
         let mode = Mode::S_IRUSR | Mode::S_IWUSR;
         let descriptor = openat(place.directory(), name.as_os_str(), flags, mode)?;
-        Ok((Self { place, name, placed: false }, File::from(descriptor)))
+        Ok((
+            Self {
+                place,
+                name,
+                placed: false,
+            },
+            File::from(descriptor),
+        ))
     }
 
     pub(super) fn symlink(place: &'a Place, target: &str) -> Result<Self, Errno> {
         sweep(place);
         let name = fresh_name();
         symlinkat(target, place.directory(), name.as_os_str())?;
-        Ok(Self { place, name, placed: false })
+        Ok(Self {
+            place,
+            name,
+            placed: false,
+        })
     }
 
     /// A path to it, for the program that checks it.
@@ -58,7 +66,12 @@ impl<'a> Temporary<'a> {
     /// Renames it over what it replaces and makes that durable.
     pub(super) fn take_place(mut self) -> Result<(), Errno> {
         let directory = self.place.directory();
-        renameat(directory, self.name.as_os_str(), directory, self.place.name())?;
+        renameat(
+            directory,
+            self.name.as_os_str(),
+            directory,
+            self.place.name(),
+        )?;
         self.placed = true;
         fsync(directory)
     }
@@ -95,11 +108,17 @@ fn is_ours(name: &OsStr) -> bool {
 
 /// What cannot be removed stays: it harms nobody, and the write itself will say what is wrong.
 fn sweep(place: &Place) {
-    let Ok(entries) = std::fs::read_dir(place.pinned(OsStr::new("."))) else { return };
+    let Ok(entries) = std::fs::read_dir(place.pinned(OsStr::new("."))) else {
+        return;
+    };
     for entry in entries.flatten() {
         let name = entry.file_name();
         if is_ours(&name) {
-            let _ = unlinkat(place.directory(), name.as_os_str(), UnlinkatFlags::NoRemoveDir);
+            let _ = unlinkat(
+                place.directory(),
+                name.as_os_str(),
+                UnlinkatFlags::NoRemoveDir,
+            );
         }
     }
 }

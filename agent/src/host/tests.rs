@@ -20,10 +20,18 @@ fn fixture() -> Fixture {
     let root = directory.path().join("root");
     std::fs::create_dir_all(root.join("etc")).unwrap();
     let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
-    std::fs::write(root.join("etc/passwd"), format!("me:x:{uid}:{gid}::/:/bin/sh\n")).unwrap();
+    std::fs::write(
+        root.join("etc/passwd"),
+        format!("me:x:{uid}:{gid}::/:/bin/sh\n"),
+    )
+    .unwrap();
     std::fs::write(root.join("etc/group"), format!("me:x:{gid}:\n")).unwrap();
     let host = RealHost::rooted(&root, &directory.path().join("state"));
-    Fixture { _directory: directory, root, host }
+    Fixture {
+        _directory: directory,
+        root,
+        host,
+    }
 }
 
 fn path(text: &str) -> AbsolutePath {
@@ -31,7 +39,11 @@ fn path(text: &str) -> AbsolutePath {
 }
 
 fn mine(mode: u32) -> Ownership {
-    Ownership { mode, owner: "me".to_owned(), group: "me".to_owned() }
+    Ownership {
+        mode,
+        owner: "me".to_owned(),
+        group: "me".to_owned(),
+    }
 }
 
 fn text(content: &str) -> Content {
@@ -50,7 +62,8 @@ fn shell(script: &str) -> Program {
 
 impl Fixture {
     fn write(&mut self, at: &str, content: &str) -> HostResult<()> {
-        self.host.write_file(&path(at), &text(content), &mine(0o640), None)
+        self.host
+            .write_file(&path(at), &text(content), &mine(0o640), None)
     }
 
     fn content(&self, at: &str) -> String {
@@ -59,7 +72,9 @@ impl Fixture {
 
     fn names(&self, at: &str) -> BTreeSet<String> {
         let entries = std::fs::read_dir(self.root.join(at.trim_start_matches('/'))).unwrap();
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
     }
 }
 
@@ -71,13 +86,32 @@ fn a_file_is_written_and_seen_as_it_is() {
     it.write("/etc/motd", "one").unwrap();
     it.write("/etc/motd", "two").unwrap();
     let state = it.host.stat(&path("/etc/motd")).unwrap().unwrap();
-    assert_eq!((state.kind, state.mode, state.size), (FileKind::File, 0o640, 3));
+    assert_eq!(
+        (state.kind, state.mode, state.size),
+        (FileKind::File, 0o640, 3)
+    );
     assert_eq!((state.owner.as_str(), state.group.as_str()), ("me", "me"));
     assert_eq!(it.host.read(&path("/etc/motd")), Ok(Some(b"two".to_vec())));
-    assert_eq!(it.host.digest(&path("/etc/motd")), Ok(Some(Digest::of(b"two"))));
-    assert_eq!(it.names("/etc"), ["group", "motd", "passwd"].map(str::to_owned).into());
-    assert!(it.write("/no/where", "x").unwrap_err().to_string().contains("no directory /no"));
-    assert!(it.write("/etc", "x").unwrap_err().to_string().contains("is a directory"));
+    assert_eq!(
+        it.host.digest(&path("/etc/motd")),
+        Ok(Some(Digest::of(b"two")))
+    );
+    assert_eq!(
+        it.names("/etc"),
+        ["group", "motd", "passwd"].map(str::to_owned).into()
+    );
+    assert!(
+        it.write("/no/where", "x")
+            .unwrap_err()
+            .to_string()
+            .contains("no directory /no")
+    );
+    assert!(
+        it.write("/etc", "x")
+            .unwrap_err()
+            .to_string()
+            .contains("is a directory")
+    );
 }
 
 #[test]
@@ -86,9 +120,19 @@ fn a_link_at_the_target_is_replaced_and_not_followed() {
     it.write("/etc/victim", "safe").unwrap();
     symlink("victim", it.root.join("etc/planted")).unwrap();
     assert!(it.host.read(&path("/etc/planted")).is_err());
-    assert!(it.host.set_ownership(&path("/etc/planted"), &mine(0o777)).is_err());
+    assert!(
+        it.host
+            .set_ownership(&path("/etc/planted"), &mine(0o777))
+            .is_err()
+    );
     it.write("/etc/planted", "new").unwrap();
-    assert_eq!((it.content("/etc/victim").as_str(), it.content("/etc/planted").as_str()), ("safe", "new"));
+    assert_eq!(
+        (
+            it.content("/etc/victim").as_str(),
+            it.content("/etc/planted").as_str()
+        ),
+        ("safe", "new")
+    );
 }
 
 #[test]
@@ -101,7 +145,12 @@ fn links_on_the_way_are_followed_only_if_trusted() {
     it.write("/etc/relative/b", "b").unwrap();
     assert_eq!(it.names("/real"), ["a", "b"].map(str::to_owned).into());
     symlink("/loop", it.root.join("loop")).unwrap();
-    assert!(it.write("/loop/a", "").unwrap_err().to_string().contains("too many"));
+    assert!(
+        it.write("/loop/a", "")
+            .unwrap_err()
+            .to_string()
+            .contains("too many")
+    );
     if nix::unistd::geteuid().is_root() {
         let link = it.root.join("planted");
         symlink("/real", &link).unwrap();
@@ -116,16 +165,31 @@ fn links_on_the_way_are_followed_only_if_trusted() {
 fn what_does_not_pass_the_check_leaves_everything_as_it_was() {
     let mut it = fixture();
     it.write("/etc/conf", "old").unwrap();
-    let check = shell("test \"$(stat -c %a \"$1\")\" = 640 && ! grep bad \"$1\" || { echo \"$1: line 1\" >&2; exit 1; }");
+    let check = shell(
+        "test \"$(stat -c %a \"$1\")\" = 640 && ! grep bad \"$1\" || { echo \"$1: line 1\" >&2; exit 1; }",
+    );
     let write = |it: &mut Fixture, content: &str| {
-        it.host.write_file(&path("/etc/conf"), &text(content), &mine(0o640), Some(&check))
+        it.host.write_file(
+            &path("/etc/conf"),
+            &text(content),
+            &mine(0o640),
+            Some(&check),
+        )
     };
-    let Err(HostError::Program { operation, status, output }) = write(&mut it, "bad") else {
+    let Err(HostError::Program {
+        operation,
+        status,
+        output,
+    }) = write(&mut it, "bad")
+    else {
         panic!("accepted");
     };
     assert_eq!(operation, "check the new /etc/conf with sh");
     // The path that people know, not the temporary one.
-    assert_eq!((status.as_str(), output.as_str()), ("exit code 1", "/etc/conf: line 1"));
+    assert_eq!(
+        (status.as_str(), output.as_str()),
+        ("exit code 1", "/etc/conf: line 1")
+    );
     assert_eq!(it.content("/etc/conf"), "old");
     assert_eq!(it.names("/etc").len(), 3);
     write(&mut it, "good").unwrap();
@@ -150,11 +214,24 @@ fn directories_and_symbolic_links() {
     it.host.make_directory(&path("/srv"), &mine(0o700)).unwrap();
     assert_eq!(it.host.stat(&path("/srv")).unwrap().unwrap().mode, 0o700);
     it.write("/srv/file", "x").unwrap();
-    assert!(it.host.make_directory(&path("/srv/file"), &mine(0o700)).is_err());
-    it.host.make_symlink(&path("/srv/file"), "elsewhere").unwrap();
-    it.host.make_symlink(&path("/srv/file"), "/else/where").unwrap();
+    assert!(
+        it.host
+            .make_directory(&path("/srv/file"), &mine(0o700))
+            .is_err()
+    );
+    it.host
+        .make_symlink(&path("/srv/file"), "elsewhere")
+        .unwrap();
+    it.host
+        .make_symlink(&path("/srv/file"), "/else/where")
+        .unwrap();
     let state = it.host.stat(&path("/srv/file")).unwrap().unwrap();
-    assert_eq!(state.kind, FileKind::Symlink { target: "/else/where".to_owned() });
+    assert_eq!(
+        state.kind,
+        FileKind::Symlink {
+            target: "/else/where".to_owned()
+        }
+    );
     assert!(it.host.make_symlink(&path("/srv"), "x").is_err());
     assert_eq!(it.names("/srv").len(), 1);
 }
@@ -163,8 +240,12 @@ fn directories_and_symbolic_links() {
 fn removing() {
     let mut it = fixture();
     it.host.remove(&path("/not/here"), true).unwrap();
-    it.host.make_directory(&path("/data"), &mine(0o755)).unwrap();
-    it.host.make_directory(&path("/data/sub"), &mine(0o755)).unwrap();
+    it.host
+        .make_directory(&path("/data"), &mine(0o755))
+        .unwrap();
+    it.host
+        .make_directory(&path("/data/sub"), &mine(0o755))
+        .unwrap();
     it.write("/etc/victim", "safe").unwrap();
     symlink("/etc", it.root.join("data/sub/link")).unwrap();
     assert!(it.host.remove(&path("/data"), false).is_err(), "not empty");
@@ -181,20 +262,46 @@ fn removing() {
 fn owners_and_modes_without_a_second_name() {
     let mut it = fixture();
     it.write("/etc/shadow", "secret").unwrap();
-    it.host.set_ownership(&path("/etc/shadow"), &mine(0o4755)).unwrap();
-    assert_eq!(it.host.stat(&path("/etc/shadow")).unwrap().unwrap().mode, 0o4755);
-    assert!(it.host.set_ownership(&path("/etc/none"), &mine(0o644)).is_err());
-    let unknown = Ownership { owner: "nobody-here".to_owned(), ..mine(0o644) };
-    assert!(it.host.set_ownership(&path("/etc/shadow"), &unknown).is_err());
+    it.host
+        .set_ownership(&path("/etc/shadow"), &mine(0o4755))
+        .unwrap();
+    assert_eq!(
+        it.host.stat(&path("/etc/shadow")).unwrap().unwrap().mode,
+        0o4755
+    );
+    assert!(
+        it.host
+            .set_ownership(&path("/etc/none"), &mine(0o644))
+            .is_err()
+    );
+    let unknown = Ownership {
+        owner: "nobody-here".to_owned(),
+        ..mine(0o644)
+    };
+    assert!(
+        it.host
+            .set_ownership(&path("/etc/shadow"), &unknown)
+            .is_err()
+    );
     if nix::unistd::geteuid().is_root() {
         let home = it.root.join("home");
         std::fs::create_dir(&home).unwrap();
         chown(&home, Some(1000), Some(1000)).unwrap();
         std::fs::hard_link(it.root.join("etc/shadow"), home.join("mine")).unwrap();
-        let numbers = Ownership { mode: 0o644, owner: "1000".into(), group: "1000".into() };
-        assert!(it.host.set_ownership(&path("/home/mine"), &numbers).is_err());
+        let numbers = Ownership {
+            mode: 0o644,
+            owner: "1000".into(),
+            group: "1000".into(),
+        };
+        assert!(
+            it.host
+                .set_ownership(&path("/home/mine"), &numbers)
+                .is_err()
+        );
         // A file of his own is fine, and a number is as good as a name.
-        it.host.write_file(&path("/home/own"), &text("x"), &numbers, None).unwrap();
+        it.host
+            .write_file(&path("/home/own"), &text("x"), &numbers, None)
+            .unwrap();
         let metadata = std::fs::metadata(home.join("own")).unwrap();
         assert_eq!((metadata.uid(), metadata.gid()), (1000, 1000));
         assert_eq!(metadata.permissions().mode() & 0o7777, 0o644);
@@ -204,9 +311,14 @@ fn owners_and_modes_without_a_second_name() {
 #[test]
 fn records_are_kept_by_name() {
     let mut it = fixture();
-    let record = RestartRecord { invocation: "a".to_owned(), watched: BTreeMap::new() };
+    let record = RestartRecord {
+        invocation: "a".to_owned(),
+        watched: BTreeMap::new(),
+    };
     assert_eq!(it.host.restart_record("../web.service"), Ok(None));
-    it.host.set_restart_record("../web.service", &record).unwrap();
+    it.host
+        .set_restart_record("../web.service", &record)
+        .unwrap();
     it.host.set_mark("key", Digest::of(b"1")).unwrap();
     let again = RealHost::rooted(&it.root, &it.host.state);
     assert_eq!(again.restart_record("../web.service"), Ok(Some(record)));

@@ -74,7 +74,9 @@ pub struct Transaction {
 
 impl Transaction {
     pub(super) fn new(state: &Path) -> Self {
-        Self { directory: state.join("transaction") }
+        Self {
+            directory: state.join("transaction"),
+        }
     }
 
     /// Carries out the request in `directory` and leaves the result there. Never fails for what
@@ -83,7 +85,9 @@ impl Transaction {
     /// # Errors
     /// The request cannot be read, or the result not be written.
     pub fn execute(directory: &Path) -> HostResult<()> {
-        let transaction = Self { directory: directory.to_owned() };
+        let transaction = Self {
+            directory: directory.to_owned(),
+        };
         let request: Request = transaction
             .read("request")?
             .ok_or_else(|| HostError::failed("read the package request", "there is none"))?;
@@ -96,7 +100,13 @@ impl Transaction {
             Ok(()) => Outcome::Done,
             Err(error) => Outcome::Failed(error),
         };
-        transaction.write("result", &Result { id: request.id, outcome })
+        transaction.write(
+            "result",
+            &Result {
+                id: request.id,
+                outcome,
+            },
+        )
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -121,20 +131,18 @@ impl Transaction {
 
     fn read<T: serde::de::DeserializeOwned>(&self, name: &str) -> HostResult<Option<T>> {
         let path = self.directory.join(name);
-        let failed =
-            |cause: String| HostError::failed(format!("read {}", path.display()), cause);
+        let failed = |cause: String| HostError::failed(format!("read {}", path.display()), cause);
         match atomic::read(&path).map_err(|error| failed(error.to_string()))? {
-            Some(bytes) => {
-                serde_json::from_slice(&bytes).map(Some).map_err(|error| failed(error.to_string()))
-            }
+            Some(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|error| failed(error.to_string())),
             None => Ok(None),
         }
     }
 
     fn write<T: Serialize>(&self, name: &str, value: &T) -> HostResult<()> {
         let path = self.directory.join(name);
-        let failed =
-            |cause: String| HostError::failed(format!("write {}", path.display()), cause);
+        let failed = |cause: String| HostError::failed(format!("write {}", path.display()), cause);
         let bytes = serde_json::to_vec(value).map_err(|error| failed(error.to_string()))?;
         atomic::write(&path, &bytes).map_err(|error| failed(error.to_string()))
     }
@@ -153,7 +161,8 @@ impl Steps<'_> {
         // apt repairs what this cannot (a dependency that is missing), and says why if not.
         let unfinished = self.finish_interrupted().err();
         self.hold(requests, false)?;
-        self.install(requests).map_err(|error| unfinished.unwrap_or(error))?;
+        self.install(requests)
+            .map_err(|error| unfinished.unwrap_or(error))?;
         self.hold(requests, true)
     }
 
@@ -161,7 +170,8 @@ impl Steps<'_> {
         if !Dpkg::new(self.root).is_interrupted()? {
             return Ok(());
         }
-        self.demand(&["dpkg", "--force-confold", "--configure", "--pending"], INSTALL)
+        let argv = ["dpkg", "--force-confold", "--configure", "--pending"];
+        self.demand("finish what dpkg was interrupted at", &argv, INSTALL)
     }
 
     fn install(&self, requests: &[PackageRequest]) -> HostResult<()> {
@@ -171,9 +181,13 @@ impl Steps<'_> {
             return Ok(());
         }
         let arguments = self.arguments(&wanted)?;
+        let names: Vec<&str> = wanted.iter().map(|request| request.name.as_str()).collect();
+        let names = names.join(", ");
         let apt = |more: &[&'static str]| -> Vec<String> {
             let options = OPTIONS.iter().chain(more).map(|&option| option.to_owned());
-            std::iter::once("apt-get".to_owned()).chain(options).collect()
+            std::iter::once("apt-get".to_owned())
+                .chain(options)
+                .collect()
         };
         let fresh = self.needs_update(&wanted)?;
         if fresh {
@@ -181,22 +195,23 @@ impl Steps<'_> {
         }
         let mut download = apt(&["--download-only", "install"]);
         download.extend(arguments.iter().cloned());
-        if let Err(error) = self.demand(&texts(&download), DOWNLOAD) {
+        let fetching = format!("download {names}");
+        if let Err(error) = self.demand(&fetching, &texts(&download), DOWNLOAD) {
             if fresh {
                 return Err(error);
             }
             // The lists may be older than the mirror.
             self.update(&apt(&["update"]))?;
-            self.demand(&texts(&download), DOWNLOAD)?;
+            self.demand(&fetching, &texts(&download), DOWNLOAD)?;
         }
         let mut install = apt(&["--fix-broken", "install"]);
         install.extend(arguments);
-        self.demand(&texts(&install), INSTALL)
+        self.demand(&format!("install {names}"), &texts(&install), INSTALL)
     }
 
     fn update(&self, argv: &[String]) -> HostResult<()> {
         locks::wait(self.root, LOCKS)?;
-        self.demand(&texts(argv), UPDATE)
+        self.demand("fetch the lists of packages", &texts(argv), UPDATE)
     }
 
     fn needs_update(&self, wanted: &[&PackageRequest]) -> HostResult<bool> {
@@ -205,7 +220,9 @@ impl Steps<'_> {
         }
         let names: Vec<&str> = wanted.iter().map(|request| request.name.as_str()).collect();
         let candidates = packages::ask(&names, &self.accounts)?;
-        Ok(names.iter().any(|&name| candidates.get(name).is_none_or(Option::is_none)))
+        Ok(names
+            .iter()
+            .any(|&name| candidates.get(name).is_none_or(Option::is_none)))
     }
 
     /// Options that depend on what is asked for, then the packages.
@@ -237,13 +254,16 @@ impl Steps<'_> {
         }
         let mut argv = vec!["apt-mark", if hold { "hold" } else { "unhold" }];
         argv.extend(names);
-        self.demand(&argv, SHORT)
+        self.demand("set the holds of packages", &argv, SHORT)
     }
 
-    fn demand(&self, argv: &[&str], limit: Duration) -> HostResult<()> {
+    /// `what` is for messages; the whole command line is in the log.
+    fn demand(&self, what: &str, argv: &[&str], limit: Duration) -> HostResult<()> {
         let mut program: Program = programs::program(argv, limit);
         for (name, value) in ENVIRONMENT {
-            program.environment.insert((*name).to_owned(), (*value).to_owned());
+            program
+                .environment
+                .insert((*name).to_owned(), (*value).to_owned());
         }
         tracing::info!(command = argv.join(" "), "running");
         let output = programs::run(&program, &self.accounts)?;
@@ -252,8 +272,8 @@ impl Steps<'_> {
             return Ok(());
         }
         Err(HostError::Program {
-            operation: format!("run {}", argv.join(" ")),
-            status: format!("exit code {}", output.code),
+            operation: what.to_owned(),
+            status: format!("{} says {}", argv.first().unwrap_or(&""), output.code),
             output: last_lines(&format!("{}{}", output.stdout, output.stderr)),
         })
     }
@@ -280,8 +300,12 @@ fn last_lines(text: &str) -> String {
 
 /// Whether apt has ever fetched lists of packages here.
 fn has_lists(root: &Path) -> bool {
-    let Ok(entries) = std::fs::read_dir(root.join("var/lib/apt/lists")) else { return false };
-    entries.flatten().any(|entry| entry.file_name().to_string_lossy().contains("_Packages"))
+    let Ok(entries) = std::fs::read_dir(root.join("var/lib/apt/lists")) else {
+        return false;
+    };
+    entries
+        .flatten()
+        .any(|entry| entry.file_name().to_string_lossy().contains("_Packages"))
 }
 
 #[cfg(test)]
@@ -292,16 +316,26 @@ mod tests {
     fn request_and_result_survive_the_way() {
         let state = tempfile::tempdir().unwrap();
         let transaction = Transaction::new(state.path());
-        let request = Request { id: Digest::of(b"1"), packages: Vec::new() };
+        let request = Request {
+            id: Digest::of(b"1"),
+            packages: Vec::new(),
+        };
         transaction.write_request(&request).unwrap();
         assert_eq!(transaction.read("request"), Ok(Some(request.clone())));
         assert_eq!(transaction.result(), Ok(None));
         let outcome = Outcome::Failed(HostError::failed("a", "b"));
-        let result = Result { id: request.id, outcome };
+        let result = Result {
+            id: request.id,
+            outcome,
+        };
         transaction.write("result", &result).unwrap();
         assert_eq!(transaction.result(), Ok(Some(result)));
         transaction.write_request(&request).unwrap();
-        assert_eq!(transaction.result(), Ok(None), "an old result must not count");
+        assert_eq!(
+            transaction.result(),
+            Ok(None),
+            "an old result must not count"
+        );
     }
 
     #[test]
@@ -326,7 +360,13 @@ mod tests {
         assert_eq!(steps.arguments(&[&a]).unwrap(), ["--", "a"]);
         assert_eq!(
             steps.arguments(&[&a, &b]).unwrap(),
-            ["--allow-downgrades", "--allow-change-held-packages", "--", "a", "b=2"]
+            [
+                "--allow-downgrades",
+                "--allow-change-held-packages",
+                "--",
+                "a",
+                "b=2"
+            ]
         );
         assert!(!has_lists(root.path()));
     }

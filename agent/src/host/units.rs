@@ -33,10 +33,12 @@ type Properties = HashMap<String, OwnedValue>;
 pub(super) fn state(systemd: &Systemd, name: &str) -> HostResult<UnitState> {
     let unit = full_name(name);
     let operation = || format!("look at unit {unit}");
-    let path: OwnedObjectPath =
-        systemd.call("LoadUnit", &(&unit,)).map_err(|error| error.into_host(operation()))?;
-    let found =
-        systemd.properties(&path, UNIT).map_err(|error| error.into_host(operation()))?;
+    let path: OwnedObjectPath = systemd
+        .call("LoadUnit", &(&unit,))
+        .map_err(|error| error.into_host(operation()))?;
+    let found = systemd
+        .properties(&path, UNIT)
+        .map_err(|error| error.into_host(operation()))?;
     let enabled: String = match systemd.call("GetUnitFileState", &(&unit,)) {
         Ok(state) => state,
         Err(error) if error.is(NO_FILE) => String::new(),
@@ -54,7 +56,9 @@ pub(super) fn state(systemd: &Systemd, name: &str) -> HostResult<UnitState> {
     };
     if state.is_active() {
         let service = if unit.ends_with(".service") {
-            systemd.properties(&path, UNIT_SERVICE).map_err(|error| error.into_host(operation()))?
+            systemd
+                .properties(&path, UNIT_SERVICE)
+                .map_err(|error| error.into_host(operation()))?
         } else {
             Properties::new()
         };
@@ -105,8 +109,17 @@ pub(super) fn daemon_reload(systemd: &Systemd) -> HostResult<()> {
 /// `haproxy` is `haproxy.service`.
 pub(super) fn full_name(name: &str) -> String {
     const SUFFIXES: &[&str] = &[
-        "service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer",
-        "slice", "scope",
+        "service",
+        "socket",
+        "device",
+        "mount",
+        "automount",
+        "swap",
+        "target",
+        "path",
+        "timer",
+        "slice",
+        "scope",
     ];
     match name.rsplit_once('.') {
         Some((_, suffix)) if SUFFIXES.contains(&suffix) => name.to_owned(),
@@ -147,15 +160,27 @@ fn job(
         Ok(state) => format!("{result}; the unit is {} ({})", state.active, state.sub),
         Err(_) => result,
     };
-    Err(HostError::Program { operation, status, output: journal(unit, accounts) })
+    Err(HostError::Program {
+        operation,
+        status,
+        output: journal(unit, accounts),
+    })
 }
 
 /// The unit's own last words; none where there is no journal.
 fn journal(unit: &str, accounts: &Accounts) -> String {
     let unit = format!("--unit={unit}");
-    let argv = ["journalctl", &unit, JOURNAL_LINES, "--no-pager", "--output=cat", "--quiet"];
+    let argv = [
+        "journalctl",
+        &unit,
+        JOURNAL_LINES,
+        "--no-pager",
+        "--output=cat",
+        "--quiet",
+    ];
     let program = programs::program(&argv, Duration::from_secs(10));
-    programs::run(&program, accounts).map_or_else(|_| String::new(), |output| programs::words(&output))
+    programs::run(&program, accounts)
+        .map_or_else(|_| String::new(), |output| programs::words(&output))
 }
 
 fn text(properties: &Properties, name: &str) -> String {
@@ -166,7 +191,10 @@ fn text(properties: &Properties, name: &str) -> String {
 }
 
 fn flag(properties: &Properties, name: &str) -> bool {
-    properties.get(name).and_then(|value| value.downcast_ref::<bool>().ok()).unwrap_or_default()
+    properties
+        .get(name)
+        .and_then(|value| value.downcast_ref::<bool>().ok())
+        .unwrap_or_default()
 }
 
 /// Sixteen bytes; none, or all zero, where the unit never ran.
@@ -184,8 +212,14 @@ fn invocation(properties: &Properties) -> String {
 
 /// Microseconds since the epoch; zero means never.
 fn time(properties: &Properties, name: &str) -> Option<Timestamp> {
-    let micros = properties.get(name)?.downcast_ref::<u64>().ok().filter(|&micros| micros > 0)?;
-    i64::try_from(micros).ok().map(|micros| Timestamp(micros.saturating_mul(1000)))
+    let micros = properties
+        .get(name)?
+        .downcast_ref::<u64>()
+        .ok()
+        .filter(|&micros| micros > 0)?;
+    i64::try_from(micros)
+        .ok()
+        .map(|micros| Timestamp(micros.saturating_mul(1000)))
 }
 
 #[cfg(test)]

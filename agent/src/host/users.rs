@@ -44,7 +44,10 @@ fn user_argv(name: &str, request: &UserRequest, exists: bool) -> HostResult<Vec<
     };
     option("--uid", request.uid.map(|uid| uid.to_string()));
     option("--gid", request.group.clone());
-    option(if exists { "--home" } else { "--home-dir" }, request.home.clone());
+    option(
+        if exists { "--home" } else { "--home-dir" },
+        request.home.clone(),
+    );
     option("--shell", request.shell.clone());
     option("--comment", request.comment.clone());
     let groups = request.groups.as_ref().map(|groups| groups.join(","));
@@ -54,7 +57,11 @@ fn user_argv(name: &str, request: &UserRequest, exists: bool) -> HostResult<Vec<
             argv.push("--system".to_owned());
         }
         // Said either way: what is the default is up to /etc/login.defs.
-        let home = if request.create_home { "--create-home" } else { "--no-create-home" };
+        let home = if request.create_home {
+            "--create-home"
+        } else {
+            "--no-create-home"
+        };
         argv.push(home.to_owned());
     }
     argv.push(name.to_owned());
@@ -77,7 +84,10 @@ fn group_argv(name: &str, gid: Option<u32>, system: bool, exists: bool) -> HostR
 /// So that a name is never taken for an option.
 fn check_name(name: &str) -> HostResult<()> {
     if name.is_empty() || name.starts_with('-') {
-        return Err(HostError::failed(format!("set up `{name}`"), "that is not a name"));
+        return Err(HostError::failed(
+            format!("set up `{name}`"),
+            "that is not a name",
+        ));
     }
     Ok(())
 }
@@ -102,7 +112,10 @@ mod tests {
              --no-create-home web"
         );
         let changed = user_argv("web", &request, true).unwrap().join(" ");
-        assert_eq!(changed, "usermod --uid 990 --home /srv/web --groups adm,ssl-cert web");
+        assert_eq!(
+            changed,
+            "usermod --uid 990 --home /srv/web --groups adm,ssl-cert web"
+        );
         assert!(user_argv("-o", &request, true).is_err());
         assert_eq!(
             group_argv("web", None, true, false).unwrap().join(" "),

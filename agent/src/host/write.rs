@@ -53,7 +53,8 @@ impl Files<'_> {
         path: &AbsolutePath,
         ownership: &Ownership,
     ) -> HostResult<()> {
-        let failed = |cause: &str| HostError::failed(format!("set mode and owner of {path}"), cause);
+        let failed =
+            |cause: &str| HostError::failed(format!("set mode and owner of {path}"), cause);
         let (owner, group) = self.owner(ownership)?;
         let place = Place::to_change(self.root, path, "set mode and owner of")?;
         let there = place.stat().map_err(|errno| failed(errno.desc()))?;
@@ -63,12 +64,16 @@ impl Files<'_> {
             Some(SFlag::S_IFLNK) => return Err(failed("it is a symbolic link")),
             Some(_) => return Err(failed("it is neither a file nor a directory")),
         }
-        let descriptor = place.open(OFlag::O_RDONLY).map_err(|errno| failed(errno.desc()))?;
+        let descriptor = place
+            .open(OFlag::O_RDONLY)
+            .map_err(|errno| failed(errno.desc()))?;
         let stat = fstat(&descriptor).map_err(|errno| failed(errno.desc()))?;
         // Somebody may have linked a file of the system into his own directory.
         let linked = kind(&stat) == SFlag::S_IFREG && stat.st_nlink > 1;
         if linked && place.is_foreign().map_err(|errno| failed(errno.desc()))? {
-            return Err(failed("it has a second name elsewhere, and its directory is a user's"));
+            return Err(failed(
+                "it has a second name elsewhere, and its directory is a user's",
+            ));
         }
         own(&descriptor, owner, group, ownership.mode).map_err(|errno| failed(errno.desc()))
     }
@@ -101,8 +106,7 @@ impl Files<'_> {
         if there.is_some_and(|stat| kind(&stat) == SFlag::S_IFDIR) {
             return Err(failed("it is a directory"));
         }
-        let temporary =
-            Temporary::symlink(&place, target).map_err(|errno| failed(errno.desc()))?;
+        let temporary = Temporary::symlink(&place, target).map_err(|errno| failed(errno.desc()))?;
         temporary.take_place().map_err(|errno| failed(errno.desc()))
     }
 
@@ -113,7 +117,9 @@ impl Files<'_> {
         program: &Program,
     ) -> HostResult<()> {
         let operation = format!("check the new {path} with {}", programs::name(program));
-        let real = temporary.path().map_err(|error| HostError::failed(&operation, error))?;
+        let real = temporary
+            .path()
+            .map_err(|error| HostError::failed(&operation, error))?;
         let real = real.to_string_lossy();
         let mut program = program.clone();
         for argument in &mut program.argv {
@@ -125,7 +131,11 @@ impl Files<'_> {
         }
         let words = programs::words(&output).replace(&*real, path.as_str());
         let status = format!("exit code {}", output.code);
-        Err(HostError::Program { operation, status, output: words })
+        Err(HostError::Program {
+            operation,
+            status,
+            output: words,
+        })
     }
 
     fn owner(&self, ownership: &Ownership) -> HostResult<(Uid, Gid)> {
@@ -136,12 +146,7 @@ impl Files<'_> {
 }
 
 /// Owner first: a change of owner takes set-uid and set-gid away again.
-fn own(
-    descriptor: impl std::os::fd::AsFd,
-    owner: Uid,
-    group: Gid,
-    mode: u32,
-) -> Result<(), Errno> {
+fn own(descriptor: impl std::os::fd::AsFd, owner: Uid, group: Gid, mode: u32) -> Result<(), Errno> {
     let descriptor = descriptor.as_fd();
     let stat = fstat(descriptor)?;
     if stat.st_uid != owner.as_raw() || stat.st_gid != group.as_raw() {

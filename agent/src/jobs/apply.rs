@@ -18,9 +18,14 @@ pub(super) fn run(
 ) -> Result<JobResult, Refusal> {
     let report = apply(&materials.prepared, Some(approval), host, &mut reporter);
     if report.succeeded() {
-        materials.applied.set(&materials.digest, &materials.secrets).map_err(|error| {
-            Refusal::Failed(format!("everything was applied, but that cannot be noted: {error}"))
-        })?;
+        materials
+            .applied
+            .set(&materials.digest, &materials.secrets)
+            .map_err(|error| {
+                Refusal::Failed(format!(
+                    "everything was applied, but that cannot be noted: {error}"
+                ))
+            })?;
         materials.sweep();
         return Ok(JobResult::Applied(report));
     }

@@ -14,5 +14,9 @@ pub(super) fn run(
     let name = program.argv.first().map_or("", String::as_str);
     reporter.tell(0, 1, format!("running {name}"));
     let output = host.execute(program).map_err(Refusal::failed)?;
-    Ok(JobResult::Executed { code: output.code, stdout: output.stdout, stderr: output.stderr })
+    Ok(JobResult::Executed {
+        code: output.code,
+        stdout: output.stdout,
+        stderr: output.stderr,
+    })
 }

@@ -102,7 +102,10 @@ async fn fetch(place: &Place, blobs: &Blobs, digest: Digest) -> Result<(), NoBlo
 }
 
 async fn connected(link: &mut watch::Receiver<Option<Connection>>) -> Result<Connection, NoBlob> {
-    let connection = link.wait_for(Option::is_some).await.map_err(|_| NoBlob::Cancelled)?;
+    let connection = link
+        .wait_for(Option::is_some)
+        .await
+        .map_err(|_| NoBlob::Cancelled)?;
     connection.clone().ok_or(NoBlob::TooLate)
 }
 
@@ -119,7 +122,9 @@ impl From<RequestError> for Failed {
 }
 
 async fn ask(connection: &Connection, digest: Digest) -> Result<Vec<u8>, Failed> {
-    let mut stream = connection.request_stream(&AgentRequest::Blob(digest)).await?;
+    let mut stream = connection
+        .request_stream(&AgentRequest::Blob(digest))
+        .await?;
     match stream.receive().await? {
         Some(AgentReply::Blob(BlobReply::Follows { length })) if length > LARGEST => {
             Err(Failed::Blob(NoBlob::TooLarge { digest, length }))

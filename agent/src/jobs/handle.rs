@@ -29,7 +29,9 @@ pub(crate) struct WorkerHandle {
 impl WorkerHandle {
     pub(crate) async fn submit(&self, job: Box<Job>) -> JobState {
         let stopping = JobState::Refused("the agent is stopping".to_owned());
-        self.ask(|reply| Command::Submit(job, reply)).await.unwrap_or(stopping)
+        self.ask(|reply| Command::Submit(job, reply))
+            .await
+            .unwrap_or(stopping)
     }
 
     pub(crate) async fn state(&self, id: JobId) -> Option<JobState> {

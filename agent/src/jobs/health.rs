@@ -22,12 +22,16 @@ pub(super) fn run(
     loop {
         let failing = failing(conditions, host);
         if failing.is_empty() {
-            return JobResult::Health { failing: Vec::new() };
+            return JobResult::Health {
+                failing: Vec::new(),
+            };
         }
         let waited = host.elapsed().saturating_sub(start);
         let late = |health: &Health| waited >= Duration::from_secs(health.within.into());
         if failing.iter().any(|(health, _)| late(health)) {
-            return JobResult::Health { failing: failing.into_iter().map(|(_, why)| why).collect() };
+            return JobResult::Health {
+                failing: failing.into_iter().map(|(_, why)| why).collect(),
+            };
         }
         if cancel.is_set() {
             return JobResult::Cancelled(None);
@@ -46,6 +50,10 @@ fn failing<'a>(conditions: &'a [Health], host: &dyn Host) -> Vec<(&'a Health, St
         Ok(Err(why)) => Some(why),
         Err(error) => Some(error.to_string()),
     };
-    let asked = conditions.iter().filter_map(|health| Some((health, why(health)?)));
-    asked.map(|(health, why)| (health, format!("{}: {why}", health.formula))).collect()
+    let asked = conditions
+        .iter()
+        .filter_map(|health| Some((health, why(health)?)));
+    asked
+        .map(|(health, why)| (health, format!("{}: {why}", health.formula)))
+        .collect()
 }

@@ -34,7 +34,10 @@ impl Materials {
         if let Some(node) = &*place.node.borrow()
             && *node != catalog.node
         {
-            let why = format!("the catalog is for {}, and this node is {node}", catalog.node);
+            let why = format!(
+                "the catalog is for {}, and this node is {node}",
+                catalog.node
+            );
             return Err(Refusal::Failed(why));
         }
         let text = |reference: &_| {
@@ -46,7 +49,13 @@ impl Materials {
             Refusal::Failed(lines.join("\n"))
         })?;
         let applied = Applied::new(&place.state);
-        Ok(Self { digest, catalog, secrets, prepared, applied })
+        Ok(Self {
+            digest,
+            catalog,
+            secrets,
+            prepared,
+            applied,
+        })
     }
 
     /// What the catalog applied last had, and this one has not.

@@ -20,12 +20,21 @@ impl Reporter {
         progress: watch::Sender<Option<Progress>>,
         cancel: Cancel,
     ) -> Self {
-        Self { job, progress, cancel }
+        Self {
+            job,
+            progress,
+            cancel,
+        }
     }
 
     pub(super) fn tell(&self, done: usize, total: usize, doing: String) {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        let progress = Progress { job: self.job, done: count(done), total: count(total), doing };
+        let progress = Progress {
+            job: self.job,
+            done: count(done),
+            total: count(total),
+            doing,
+        };
         self.progress.send_replace(Some(progress));
     }
 }

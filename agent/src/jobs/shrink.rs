@@ -35,7 +35,10 @@ fn fits(result: &JobResult, most: usize) -> bool {
 fn without_diffs(plan: &mut Plan) {
     for planned in &mut plan.resources {
         match &mut planned.outcome {
-            PlanOutcome::Changes(changes) | PlanOutcome::After { intent: changes, .. } => {
+            PlanOutcome::Changes(changes)
+            | PlanOutcome::After {
+                intent: changes, ..
+            } => {
                 strip(changes);
             }
             PlanOutcome::InSync | PlanOutcome::Failed(_) => {}
@@ -83,12 +86,16 @@ mod tests {
             formula: "base".parse().unwrap(),
             outcome: PlanOutcome::Changes(vec![change.clone()]),
         };
-        let small = JobResult::Planned(Plan { resources: vec![planned(0)], released: Vec::new() });
+        let small = JobResult::Planned(Plan {
+            resources: vec![planned(0)],
+            released: Vec::new(),
+        });
         assert_eq!(shrink(small.clone()), small);
         let resources = (0..300).map(planned).collect();
-        let JobResult::Planned(plan) =
-            shrink(JobResult::Planned(Plan { resources, released: Vec::new() }))
-        else {
+        let JobResult::Planned(plan) = shrink(JobResult::Planned(Plan {
+            resources,
+            released: Vec::new(),
+        })) else {
             panic!("still a plan");
         };
         assert_eq!(plan.resources.len(), 300);

@@ -43,7 +43,11 @@ impl Task {
                 })
                 .await
             }
-            job::Task::Apply { catalog, secrets, approval } => {
+            job::Task::Apply {
+                catalog,
+                secrets,
+                approval,
+            } => {
                 let fetched = self.fetch(id, catalog, deadline).await;
                 let (place, cancel) = (self.place.clone(), self.cancel.clone());
                 self.on_thread(id, move |host, reporter| {
@@ -60,25 +64,29 @@ impl Task {
                 .await
             }
             job::Task::Execute(program) => {
-                self.on_thread(id, move |host, reporter| execute::run(&program, host, reporter)).await
+                self.on_thread(id, move |host, reporter| {
+                    execute::run(&program, host, reporter)
+                })
+                .await
             }
         }
     }
 
     /// Brings the catalog and all that it names into the blob store.
-    async fn fetch(
-        &self,
-        id: JobId,
-        catalog: Digest,
-        deadline: Timestamp,
-    ) -> Result<(), Refusal> {
+    async fn fetch(&self, id: JobId, catalog: Digest, deadline: Timestamp) -> Result<(), Refusal> {
         let doing = "fetching the catalog".to_owned();
-        self.progress.send_replace(Some(Progress { job: id, done: 0, total: 0, doing }));
-        fetch::catalog(&self.place, catalog, deadline, &self.cancel).await.map_err(|error| match error
-        {
-            NoBlob::Cancelled => Refusal::Cancelled,
-            other => Refusal::Failed(other.to_string()),
-        })
+        self.progress.send_replace(Some(Progress {
+            job: id,
+            done: 0,
+            total: 0,
+            doing,
+        }));
+        fetch::catalog(&self.place, catalog, deadline, &self.cancel)
+            .await
+            .map_err(|error| match error {
+                NoBlob::Cancelled => Refusal::Cancelled,
+                other => Refusal::Failed(other.to_string()),
+            })
     }
 
     /// The synchronous part, on a thread of its own with a host of its own. A transaction that an
@@ -92,7 +100,8 @@ impl Task {
         let place = self.place.clone();
         let thread = tokio::task::spawn_blocking(move || {
             let mut host = RealHost::rooted(&place.root, &place.state);
-            host.wait_for_transaction().map_err(|error| Refusal::Failed(error.to_string()))?;
+            host.wait_for_transaction()
+                .map_err(|error| Refusal::Failed(error.to_string()))?;
             job(&mut host, reporter)
         });
         match thread.await {

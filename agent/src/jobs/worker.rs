@@ -156,7 +156,9 @@ impl Worker {
 
     fn start_next(&mut self) {
         while self.running.is_none() {
-            let Some(job) = self.queue.pop_front() else { return };
+            let Some(job) = self.queue.pop_front() else {
+                return;
+            };
             if job.deadline < clock::now() {
                 self.finish(job.id, JobResult::Failed(expired(&job)));
                 continue;
@@ -200,7 +202,9 @@ impl Worker {
     }
 
     fn ended(&mut self, ended: Result<JobResult, JoinError>) {
-        let Some((id, _)) = self.running.take() else { return };
+        let Some((id, _)) = self.running.take() else {
+            return;
+        };
         let result = ended.unwrap_or_else(|error| {
             tracing::error!(%error, "a job died");
             JobResult::Failed("the agent failed on this job, which is a bug".to_owned())

@@ -105,7 +105,10 @@ pub(crate) async fn until_due(certificate: &Certificate) {
 }
 
 fn is_due(certificate: &Certificate) -> bool {
-    certificate.peer.expires.is_some_and(|expires| expires < clock::now().plus(RENEW_BEFORE))
+    certificate
+        .peer
+        .expires
+        .is_some_and(|expires| expires < clock::now().plus(RENEW_BEFORE))
 }
 
 async fn ensure(config: &Config, state: &State) -> Result<Certificate, NotYet> {
@@ -120,7 +123,11 @@ async fn ask(config: &Config, state: &State) -> Result<Certificate, NotYet> {
     let found = token::find(&config.root).map_err(NotYet::Token);
     let known = state.server()?;
     // A broken token does not matter to who is known already.
-    let found = if known.is_some() { found.ok().flatten() } else { found? };
+    let found = if known.is_some() {
+        found.ok().flatten()
+    } else {
+        found?
+    };
     let server = match (&found, known) {
         (Some(found), _) => Server {
             ca: found.token.ca.clone(),
@@ -138,18 +145,27 @@ async fn ask(config: &Config, state: &State) -> Result<Certificate, NotYet> {
         csr: key.csr_der().map_err(NotYet::Csr)?,
         agent_version: VERSION.to_owned(),
     });
-    let identity = ClientIdentity { ca: server.ca.clone(), certificate: None };
+    let identity = ClientIdentity {
+        ca: server.ca.clone(),
+        certificate: None,
+    };
     let connection = connect(&server.addresses, Alpn::Enroll, &identity, CONNECT)
         .await
         .map_err(NotYet::Connect)?;
-    let reply = connection.request_within(&request, ANSWER).await.map_err(NotYet::Request)?;
+    let reply = connection
+        .request_within(&request, ANSWER)
+        .await
+        .map_err(NotYet::Request)?;
     connection.finish().await;
     let der = match reply {
         EnrollReply::Issued { certificate, .. } => certificate,
         EnrollReply::Waiting { fingerprint } => return Err(NotYet::Waiting(fingerprint)),
         EnrollReply::Refused { reason } => return Err(NotYet::Refused(reason)),
     };
-    let certificate = Certificate { peer: check(&der, &key)?, der };
+    let certificate = Certificate {
+        peer: check(&der, &key)?,
+        der,
+    };
     state.set_server(&server)?;
     state.set_certificate(&certificate.der)?;
     if let Some(found) = found

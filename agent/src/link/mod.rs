@@ -108,8 +108,13 @@ impl Ended {
     /// The server does not know this node or its certificate any more.
     fn is_rejection(&self) -> bool {
         let revoked = |closed: &Closed| {
-            matches!(closed, Closed::ByPeer { code: Code::REVOKED, .. })
-                || matches!(closed, Closed::Untrusted { by_us: false, .. })
+            matches!(
+                closed,
+                Closed::ByPeer {
+                    code: Code::REVOKED,
+                    ..
+                }
+            ) || matches!(closed, Closed::Untrusted { by_us: false, .. })
         };
         match self {
             Self::Connect(ConnectError::Rejected { code, .. }) => *code == Code::REVOKED,
@@ -132,8 +137,10 @@ async fn attempt(
     let addresses = state.server()?;
     let server = addresses.ok_or_else(|| Ended::Refused("no server is known".to_owned()))?;
     let key = state.key()?;
-    let identity =
-        ClientIdentity { ca: server.ca, certificate: Some((certificate.der.clone(), key)) };
+    let identity = ClientIdentity {
+        ca: server.ca,
+        certificate: Some((certificate.der.clone(), key)),
+    };
     let connection = tokio::select! {
         connection = connect(&server.addresses, Alpn::Agent, &identity, CONNECT) => {
             connection.map_err(Ended::Connect)?
@@ -152,7 +159,9 @@ async fn attempt(
 /// A token in /etc/brine/join is removed once it has served. One that is there while the server
 /// turns this node away was put there to make it another node.
 fn start_anew_if_told_to(config: &Config, state: &State) {
-    let Ok(Some(found)) = token::find(&config.root) else { return };
+    let Ok(Some(found)) = token::find(&config.root) else {
+        return;
+    };
     if !found.removable {
         return;
     }

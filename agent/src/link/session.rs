@@ -48,8 +48,14 @@ pub(super) async fn hello(
         applied: Applied::new(state.directory()).digest()?,
         jobs: worker.open_jobs().await,
     };
-    match ask(connection, &AgentRequest::Hello(hello)).await.map_err(Ended::Hello)? {
-        AgentReply::Welcome { server_version, node } => {
+    match ask(connection, &AgentRequest::Hello(hello))
+        .await
+        .map_err(Ended::Hello)?
+    {
+        AgentReply::Welcome {
+            server_version,
+            node,
+        } => {
             let address = connection.remote_address();
             tracing::info!(%node, %address, server_version, "connected");
             Ok(())
@@ -164,6 +170,10 @@ async fn ask<R: DeserializeOwned>(
 
 /// New at every boot; empty where the kernel does not tell.
 fn boot_id() -> String {
-    let bytes = atomic::read("/proc/sys/kernel/random/boot_id".as_ref()).ok().flatten();
-    String::from_utf8_lossy(&bytes.unwrap_or_default()).trim().to_owned()
+    let bytes = atomic::read("/proc/sys/kernel/random/boot_id".as_ref())
+        .ok()
+        .flatten();
+    String::from_utf8_lossy(&bytes.unwrap_or_default())
+        .trim()
+        .to_owned()
 }

@@ -38,11 +38,23 @@ pub(crate) fn find(root: &Path) -> Result<Option<Found>, Unusable> {
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(Unusable { path, why: error.to_string() }),
+            Err(error) => {
+                return Err(Unusable {
+                    path,
+                    why: error.to_string(),
+                });
+            }
         };
         return match text.parse() {
-            Ok(token) => Ok(Some(Found { token, path, removable })),
-            Err(error) => Err(Unusable { path, why: error.to_string() }),
+            Ok(token) => Ok(Some(Found {
+                token,
+                path,
+                removable,
+            })),
+            Err(error) => Err(Unusable {
+                path,
+                why: error.to_string(),
+            }),
         };
     }
     Ok(None)

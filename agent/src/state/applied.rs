@@ -22,7 +22,10 @@ pub struct Applied {
 impl Applied {
     #[must_use]
     pub fn new(state: &Path) -> Self {
-        Self { directory: state.to_owned(), blobs: Blobs::new(state) }
+        Self {
+            directory: state.to_owned(),
+            blobs: Blobs::new(state),
+        }
     }
 
     /// One that cannot be understood counts as none.
@@ -40,7 +43,9 @@ impl Applied {
     /// # Errors
     /// It cannot be read.
     pub fn catalog(&self) -> Result<Option<Catalog>, StateError> {
-        let bytes = self.digest()?.and_then(|digest| self.blobs.get(&digest).ok());
+        let bytes = self
+            .digest()?
+            .and_then(|digest| self.blobs.get(&digest).ok());
         Ok(bytes.and_then(|bytes| codec::decode(&bytes, codec::MAX).ok()))
     }
 
@@ -67,8 +72,14 @@ impl Applied {
         kept.insert(*digest);
         if let Some(applied) = self.digest()? {
             kept.insert(applied);
-            kept.extend(self.catalog()?.map(|catalog| catalog.blobs()).unwrap_or_default());
+            kept.extend(
+                self.catalog()?
+                    .map(|catalog| catalog.blobs())
+                    .unwrap_or_default(),
+            );
         }
-        self.blobs.keep_only(&kept).map_err(StateError::io("sweep", &self.directory.join("blobs")))
+        self.blobs
+            .keep_only(&kept)
+            .map_err(StateError::io("sweep", &self.directory.join("blobs")))
     }
 }

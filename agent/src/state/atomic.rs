@@ -21,8 +21,11 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // One writer per file: what a crash left behind is simply written over.
     let temporary = parent.join(format!(".{}~", name.to_string_lossy()));
     remove(&temporary)?;
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(&temporary, path)?;
@@ -58,7 +61,10 @@ mod tests {
         write(&path, b"one").unwrap();
         write(&path, b"two").unwrap();
         assert_eq!(read(&path).unwrap().as_deref(), Some(b"two".as_slice()));
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
         remove(&path).unwrap();
         remove(&path).unwrap();

@@ -63,7 +63,8 @@ pub(super) fn bind(directory: &Path, machine: &MachineId) -> Result<(), StateErr
     }
     if foreign || owner.is_none() {
         let path = directory.join(FILE);
-        atomic::write(&path, machine.as_str().as_bytes()).map_err(StateError::io("write", &path))?;
+        atomic::write(&path, machine.as_str().as_bytes())
+            .map_err(StateError::io("write", &path))?;
     }
     Ok(())
 }
@@ -76,7 +77,10 @@ pub(super) fn move_aside(directory: &Path) -> Result<(), StateError> {
     let mut moved: Vec<PathBuf> = Vec::new();
     for entry in entries {
         let entry = entry.map_err(StateError::io("list", directory))?;
-        if ![ASIDE, FILE, "lock"].iter().any(|&kept| entry.file_name() == kept) {
+        if ![ASIDE, FILE, "lock"]
+            .iter()
+            .any(|&kept| entry.file_name() == kept)
+        {
             moved.push(entry.path());
         }
     }
@@ -129,10 +133,18 @@ mod tests {
         let first = machine(root.path(), &"1".repeat(32)).unwrap();
         let key = {
             let state = State::open(&directory, first.clone()).unwrap();
-            assert!(State::open(&directory, first.clone()).is_err(), "one agent at a time");
+            assert!(
+                State::open(&directory, first.clone()).is_err(),
+                "one agent at a time"
+            );
             state.key().unwrap().public().fingerprint()
         };
-        let again = State::open(&directory, first).unwrap().key().unwrap().public().fingerprint();
+        let again = State::open(&directory, first)
+            .unwrap()
+            .key()
+            .unwrap()
+            .public()
+            .fingerprint();
         assert_eq!(again, key);
         let clone = machine(root.path(), &"2".repeat(32)).unwrap();
         let state = State::open(&directory, clone).unwrap();

@@ -17,7 +17,9 @@ pub struct Blobs {
 impl Blobs {
     #[must_use]
     pub fn new(state: &Path) -> Self {
-        Self { directory: state.join("blobs") }
+        Self {
+            directory: state.join("blobs"),
+        }
     }
 
     #[must_use]
@@ -28,9 +30,8 @@ impl Blobs {
     /// # Errors
     /// It is not here, or not what its name says; then it is gone afterwards, to be fetched anew.
     pub fn get(&self, digest: &Digest) -> HostResult<Vec<u8>> {
-        let failed = |cause: String| {
-            HostError::failed(format!("read blob {}", digest.short()), cause)
-        };
+        let failed =
+            |cause: String| HostError::failed(format!("read blob {}", digest.short()), cause);
         let path = self.path(digest);
         let bytes = atomic::read(&path)
             .map_err(|error| failed(error.to_string()))?
@@ -45,9 +46,8 @@ impl Blobs {
     /// # Errors
     /// `bytes` are not what `digest` says, or cannot be written.
     pub fn put(&self, digest: &Digest, bytes: &[u8]) -> HostResult<()> {
-        let failed = |cause: String| {
-            HostError::failed(format!("keep blob {}", digest.short()), cause)
-        };
+        let failed =
+            |cause: String| HostError::failed(format!("keep blob {}", digest.short()), cause);
         if Digest::of(bytes) != *digest {
             return Err(failed("what came is not what was asked for".to_owned()));
         }

@@ -6,7 +6,11 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     #[error("cannot {operation} {}", path.display())]
-    Io { operation: &'static str, path: PathBuf, source: io::Error },
+    Io {
+        operation: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
     #[error("{} is damaged: {why}", path.display())]
     Damaged { path: PathBuf, why: String },
     #[error("another agent uses {}", .0.display())]
@@ -21,10 +25,17 @@ impl StateError {
     /// For `map_err`.
     pub(crate) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io { operation, path, source }
+        move |source| Self::Io {
+            operation,
+            path,
+            source,
+        }
     }
 
     pub(crate) fn damaged(path: &Path, why: impl std::fmt::Display) -> Self {
-        Self::Damaged { path: path.to_owned(), why: why.to_string() }
+        Self::Damaged {
+            path: path.to_owned(),
+            why: why.to_string(),
+        }
     }
 }

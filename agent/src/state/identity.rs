@@ -64,7 +64,10 @@ impl State {
     /// # Errors
     /// It cannot be written.
     pub fn set_server(&self, server: &Server) -> Result<(), StateError> {
-        self.put("servers", format!("{}\n", server.addresses.join("\n")).as_bytes())?;
+        self.put(
+            "servers",
+            format!("{}\n", server.addresses.join("\n")).as_bytes(),
+        )?;
         self.put("ca.pem", certificate_to_pem(&server.ca).as_bytes())
     }
 
@@ -93,7 +96,9 @@ impl State {
 /// It cannot be read, or makes no sense.
 pub fn read_certificate(directory: &Path) -> Result<Option<Certificate>, StateError> {
     let path = directory.join("certificate.pem");
-    let Some(der) = read_pem(&path)? else { return Ok(None) };
+    let Some(der) = read_pem(&path)? else {
+        return Ok(None);
+    };
     let peer = Peer::of(&der).map_err(|error| StateError::damaged(&path, error))?;
     Ok(Some(Certificate { der, peer }))
 }
@@ -110,7 +115,10 @@ pub fn read_server(directory: &Path) -> Result<Option<Server>, StateError> {
     };
     let text = String::from_utf8_lossy(&bytes);
     let addresses = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    Ok(Some(Server { ca, addresses: addresses.map(str::to_owned).collect() }))
+    Ok(Some(Server {
+        ca,
+        addresses: addresses.map(str::to_owned).collect(),
+    }))
 }
 
 fn read_pem(path: &Path) -> Result<Option<Vec<u8>>, StateError> {

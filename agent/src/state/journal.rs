@@ -45,7 +45,10 @@ impl Journal {
     pub fn open(state: &Path, now: Timestamp) -> Result<Self, StateError> {
         let directory = state.join("jobs");
         atomic::directory(&directory).map_err(StateError::io("make", &directory))?;
-        let mut journal = Self { directory, entries: BTreeMap::new() };
+        let mut journal = Self {
+            directory,
+            entries: BTreeMap::new(),
+        };
         journal.load()?;
         let ids: Vec<JobId> = journal.entries.keys().copied().collect();
         for id in ids {
@@ -79,7 +82,13 @@ impl Journal {
     /// # Errors
     /// It cannot be written; then it is not accepted.
     pub fn accept(&mut self, id: JobId, deadline: Timestamp) -> Result<(), StateError> {
-        self.put(id, Entry { deadline, stage: Stage::Accepted })
+        self.put(
+            id,
+            Entry {
+                deadline,
+                stage: Stage::Accepted,
+            },
+        )
     }
 
     /// To be called, and to succeed, before anything is done.
@@ -108,25 +117,35 @@ impl Journal {
     /// Results that nobody has acknowledged yet.
     #[must_use]
     pub fn kept(&self) -> Vec<(JobId, JobResult)> {
-        let results = self.entries.iter().filter_map(|(id, entry)| match &entry.stage {
-            Stage::Finished(result) => Some((*id, result.clone())),
-            _ => None,
-        });
+        let results = self
+            .entries
+            .iter()
+            .filter_map(|(id, entry)| match &entry.stage {
+                Stage::Finished(result) => Some((*id, result.clone())),
+                _ => None,
+            });
         results.collect()
     }
 
     /// Jobs that the server has not the result of.
     #[must_use]
     pub fn open_jobs(&self) -> Vec<JobId> {
-        let open = self.entries.iter().filter(|(_, entry)| entry.stage != Stage::Acknowledged);
+        let open = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.stage != Stage::Acknowledged);
         open.map(|(id, _)| *id).collect()
     }
 
     /// After its deadline, a job is refused for that.
     fn forget_expired(&mut self, now: Timestamp) -> Result<(), StateError> {
         let expired = |entry: &Entry| entry.stage == Stage::Acknowledged && entry.deadline < now;
-        let ids: Vec<JobId> =
-            self.entries.iter().filter(|(_, entry)| expired(entry)).map(|(id, _)| *id).collect();
+        let ids: Vec<JobId> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| expired(entry))
+            .map(|(id, _)| *id)
+            .collect();
         for id in ids {
             let path = self.path(id);
             atomic::remove(&path).map_err(StateError::io("remove", &path))?;
@@ -136,13 +155,17 @@ impl Journal {
     }
 
     fn set(&mut self, id: JobId, stage: Stage) -> Result<(), StateError> {
-        let deadline = self.entries.get(&id).map_or_else(Timestamp::default, |entry| entry.deadline);
+        let deadline = self
+            .entries
+            .get(&id)
+            .map_or_else(Timestamp::default, |entry| entry.deadline);
         self.put(id, Entry { deadline, stage })
     }
 
     fn put(&mut self, id: JobId, entry: Entry) -> Result<(), StateError> {
         let path = self.path(id);
-        let bytes = serde_json::to_vec(&entry).map_err(|error| StateError::damaged(&path, error))?;
+        let bytes =
+            serde_json::to_vec(&entry).map_err(|error| StateError::damaged(&path, error))?;
         // A result is remembered even where the disk is full: the server still gets it.
         if matches!(entry.stage, Stage::Finished(_)) {
             self.entries.insert(id, entry.clone());
@@ -157,7 +180,9 @@ impl Journal {
         let files = std::fs::read_dir(directory).map_err(StateError::io("list", directory))?;
         for file in files {
             let file = file.map_err(StateError::io("list", directory))?;
-            let Some(id) = file.file_name().to_str().and_then(parse_name) else { continue };
+            let Some(id) = file.file_name().to_str().and_then(parse_name) else {
+                continue;
+            };
             let path = file.path();
             let bytes = atomic::read(&path).map_err(StateError::io("read", &path))?;
             let entry = match serde_json::from_slice(&bytes.unwrap_or_default()) {
@@ -165,7 +190,10 @@ impl Journal {
                 // Another version's, or a damaged disk: that it was there is all that is known.
                 Err(error) => {
                     tracing::error!(path = %path.display(), %error, "cannot read a job's record");
-                    Entry { deadline: Timestamp::default(), stage: Stage::Running }
+                    Entry {
+                        deadline: Timestamp::default(),
+                        stage: Stage::Running,
+                    }
                 }
             };
             self.entries.insert(id, entry);
@@ -180,7 +208,10 @@ impl Journal {
 
 fn parse_name(name: &str) -> Option<JobId> {
     let (run, step) = name.split_once('-')?;
-    Some(JobId { run: RunId(run.parse().ok()?), step: step.parse().ok()? })
+    Some(JobId {
+        run: RunId(run.parse().ok()?),
+        step: step.parse().ok()?,
+    })
 }
 
 fn stopped_before() -> JobResult {
@@ -201,11 +232,16 @@ mod tests {
     const NOW: Timestamp = Timestamp(100);
 
     fn id(run: u64) -> JobId {
-        JobId { run: RunId(run), step: 0 }
+        JobId {
+            run: RunId(run),
+            step: 0,
+        }
     }
 
     fn done() -> JobResult {
-        JobResult::Health { failing: Vec::new() }
+        JobResult::Health {
+            failing: Vec::new(),
+        }
     }
 
     /// Does `steps`, dies, comes back, and must then say `expected` of job 1.
@@ -217,7 +253,10 @@ mod tests {
         // A write that the crash cut short.
         std::fs::write(state.path().join("jobs/.1-0~"), "{\"dead").unwrap();
         for _ in 0..2 {
-            assert_eq!(Journal::open(state.path(), NOW).unwrap().state(id(1)), *expected);
+            assert_eq!(
+                Journal::open(state.path(), NOW).unwrap().state(id(1)),
+                *expected
+            );
         }
     }
 
@@ -225,7 +264,10 @@ mod tests {
     fn every_crash_point() {
         let later = Timestamp(200);
         check(|_| {}, &JobState::Unknown);
-        check(|j| j.accept(id(1), later).unwrap(), &JobState::Finished(stopped_before()));
+        check(
+            |j| j.accept(id(1), later).unwrap(),
+            &JobState::Finished(stopped_before()),
+        );
         let running = |j: &mut Journal| {
             j.accept(id(1), later).unwrap();
             j.begin(id(1)).unwrap();
@@ -258,7 +300,12 @@ mod tests {
         assert!(journal.knows(id(1)));
         let journal = Journal::open(state.path(), Timestamp(201)).unwrap();
         assert!(!journal.knows(id(1)));
-        assert_eq!(std::fs::read_dir(state.path().join("jobs")).unwrap().count(), 0);
+        assert_eq!(
+            std::fs::read_dir(state.path().join("jobs"))
+                .unwrap()
+                .count(),
+            0
+        );
     }
 
     #[test]
@@ -267,7 +314,10 @@ mod tests {
         drop(Journal::open(state.path(), NOW).unwrap());
         std::fs::write(state.path().join("jobs/7-2"), "garbage").unwrap();
         let journal = Journal::open(state.path(), NOW).unwrap();
-        let seven = JobId { run: RunId(7), step: 2 };
+        let seven = JobId {
+            run: RunId(7),
+            step: 2,
+        };
         assert_eq!(journal.state(seven), JobState::Finished(stopped_while()));
     }
 }

@@ -26,8 +26,8 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
 
-pub use self::error::StateError;
 use self::binding::MachineId;
+pub use self::error::StateError;
 
 /// Where it is unless `BRINE_AGENT_STATE` says otherwise.
 pub const DIRECTORY: &str = "/var/lib/brine-agent";
@@ -58,7 +58,11 @@ impl State {
         let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
             .map_err(|_| StateError::InUse(directory.to_owned()))?;
         binding::bind(directory, &machine)?;
-        Ok(Self { directory: directory.to_owned(), machine, _lock: lock })
+        Ok(Self {
+            directory: directory.to_owned(),
+            machine,
+            _lock: lock,
+        })
     }
 
     #[must_use]

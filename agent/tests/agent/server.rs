@@ -81,9 +81,16 @@ impl Server {
         let key = Key::generate().unwrap();
         let public = PublicKey::from_csr(&key.csr_der().unwrap()).unwrap();
         let validity = Subject::Server.validity();
-        let certificate = authority.issue(&Subject::Server, &public, now(), validity).unwrap().der;
+        let certificate = authority
+            .issue(&Subject::Server, &public, now(), validity)
+            .unwrap()
+            .der;
         let ca = authority.certificate_der().to_vec();
-        let identity = ServerIdentity { ca: ca.clone(), certificate, key };
+        let identity = ServerIdentity {
+            ca: ca.clone(),
+            certificate,
+            key,
+        };
         let listener = Listener::bind((Ipv4Addr::LOCALHOST, 0).into(), &identity).unwrap();
         let token = JoinToken {
             servers: vec![listener.local_address().unwrap().to_string()],
@@ -93,7 +100,12 @@ impl Server {
         let script = Arc::new(Mutex::new(Script::default()));
         let (connections, connected) = mpsc::unbounded_channel();
         let (results, delivered) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared { authority, script: script.clone(), connections, results });
+        let shared = Arc::new(Shared {
+            authority,
+            script: script.clone(),
+            connections,
+            results,
+        });
         let accepting = tokio::spawn(async move {
             while let Some(incoming) = listener.accept().await {
                 let shared = shared.clone();
@@ -104,17 +116,29 @@ impl Server {
                 });
             }
         });
-        Self { script, token, connections: connected, results: delivered, accepting }
+        Self {
+            script,
+            token,
+            connections: connected,
+            results: delivered,
+            accepting,
+        }
     }
 
     /// The next connection that said hello.
     pub(crate) async fn connected(&mut self) -> (Connection, Hello) {
-        timeout(LIMIT, self.connections.recv()).await.expect("no hello").unwrap()
+        timeout(LIMIT, self.connections.recv())
+            .await
+            .expect("no hello")
+            .unwrap()
     }
 
     /// The next result that was taken.
     pub(crate) async fn result(&mut self) -> (JobId, JobResult) {
-        timeout(LIMIT, self.results.recv()).await.expect("no result").unwrap()
+        timeout(LIMIT, self.results.recv())
+            .await
+            .expect("no result")
+            .unwrap()
     }
 
     pub(crate) fn offer(&self, bytes: Vec<u8>) -> Digest {
@@ -154,8 +178,12 @@ impl Shared {
                 stream.connection().close(Code::SHUTDOWN, "");
                 return;
             }
-            Some(Enrol::Wait) => EnrollReply::Waiting { fingerprint: "1234".to_owned() },
-            Some(Enrol::Refuse) => EnrollReply::Refused { reason: "used".to_owned() },
+            Some(Enrol::Wait) => EnrollReply::Waiting {
+                fingerprint: "1234".to_owned(),
+            },
+            Some(Enrol::Refuse) => EnrollReply::Refused {
+                reason: "used".to_owned(),
+            },
             None => self.issue(&request.csr, &request.machine_id),
         };
         stream.reply(&reply).await.unwrap();
@@ -163,14 +191,25 @@ impl Shared {
 
     fn issue(&self, csr: &[u8], machine_id: &str) -> EnrollReply {
         let name = "db01".parse().unwrap();
-        let subject = Subject::Node { name, machine_id: machine_id.to_owned() };
+        let subject = Subject::Node {
+            name,
+            machine_id: machine_id.to_owned(),
+        };
         let key = PublicKey::from_csr(csr).unwrap();
-        let issued = self.authority.issue(&subject, &key, now(), subject.validity()).unwrap();
-        EnrollReply::Issued { name: "db01".parse().unwrap(), certificate: issued.der }
+        let issued = self
+            .authority
+            .issue(&subject, &key, now(), subject.validity())
+            .unwrap();
+        EnrollReply::Issued {
+            name: "db01".parse().unwrap(),
+            certificate: issued.der,
+        }
     }
 
     async fn answer(&self, mut stream: Stream, connection: &Connection) {
-        let Ok(request) = stream.read_request().await else { return };
+        let Ok(request) = stream.read_request().await else {
+            return;
+        };
         let reply = match request {
             AgentRequest::Hello(hello) => {
                 let welcome = AgentReply::Welcome {
@@ -192,7 +231,10 @@ impl Shared {
                     return;
                 };
                 let length = bytes.len() as u64;
-                stream.send(&AgentReply::Blob(BlobReply::Follows { length })).await.unwrap();
+                stream
+                    .send(&AgentReply::Blob(BlobReply::Follows { length }))
+                    .await
+                    .unwrap();
                 stream.send_raw(&bytes).await.unwrap();
                 stream.finish().unwrap();
                 return;
@@ -221,11 +263,18 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn new() -> Self {
-        let machine = Self { directory: tempfile::tempdir().unwrap(), life: None };
+        let machine = Self {
+            directory: tempfile::tempdir().unwrap(),
+            life: None,
+        };
         let root = machine.root();
         std::fs::create_dir_all(root.join("etc/brine")).unwrap();
         let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
-        std::fs::write(root.join("etc/passwd"), format!("me:x:{uid}:{gid}::/:/bin/sh\n")).unwrap();
+        std::fs::write(
+            root.join("etc/passwd"),
+            format!("me:x:{uid}:{gid}::/:/bin/sh\n"),
+        )
+        .unwrap();
         std::fs::write(root.join("etc/group"), format!("me:x:{gid}:\n")).unwrap();
         std::fs::write(root.join("etc/machine-id"), format!("{}\n", "a".repeat(32))).unwrap();
         machine
@@ -248,11 +297,16 @@ impl Machine {
     }
 
     pub(crate) fn start(&mut self) {
-        let config = Config { root: self.root(), state: self.state() };
+        let config = Config {
+            root: self.root(),
+            state: self.state(),
+        };
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let life = tokio::spawn(async move {
-            brine_agent::run(config, stopped.cancelled_owned()).await.unwrap();
+            brine_agent::run(config, stopped.cancelled_owned())
+                .await
+                .unwrap();
         });
         self.life = Some((stop, life));
     }
@@ -261,7 +315,10 @@ impl Machine {
     pub(crate) async fn stop(&mut self) {
         let (stop, life) = self.life.take().unwrap();
         stop.cancel();
-        timeout(LIMIT, life).await.expect("it does not stop").unwrap();
+        timeout(LIMIT, life)
+            .await
+            .expect("it does not stop")
+            .unwrap();
     }
 
     /// Waits for a level, not an edge.
@@ -271,7 +328,9 @@ impl Machine {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        timeout(LIMIT, waited).await.unwrap_or_else(|_| panic!("never: {what}"));
+        timeout(LIMIT, waited)
+            .await
+            .unwrap_or_else(|_| panic!("never: {what}"));
     }
 }
 
@@ -281,16 +340,28 @@ pub(crate) fn now() -> Timestamp {
 }
 
 pub(crate) fn id(run: u64) -> JobId {
-    JobId { run: RunId(run), step: 0 }
+    JobId {
+        run: RunId(run),
+        step: 0,
+    }
 }
 
 pub(crate) fn job(run: u64, task: Task) -> Job {
-    Job { id: id(run), deadline: now().plus(Duration::from_secs(60)), task }
+    Job {
+        id: id(run),
+        deadline: now().plus(Duration::from_secs(60)),
+        task,
+    }
 }
 
 /// One file, `/etc/motd`, with `content`.
 pub(crate) fn catalog(node: &str, content: &str) -> Vec<u8> {
-    let fields = [("content", content), ("owner", "me"), ("group", "me"), ("mode", "0644")];
+    let fields = [
+        ("content", content),
+        ("owner", "me"),
+        ("group", "me"),
+        ("mode", "0644"),
+    ];
     let fields = fields.map(|(name, value)| (name.to_owned(), Value::from(value)));
     let catalog = Catalog {
         node: node.parse().unwrap(),
@@ -311,11 +382,18 @@ pub(crate) fn motd() -> ResourceId {
 }
 
 pub(crate) fn plan(catalog: Digest) -> Task {
-    Task::Plan { catalog, secrets: Vec::new() }
+    Task::Plan {
+        catalog,
+        secrets: Vec::new(),
+    }
 }
 
 pub(crate) fn apply(catalog: Digest, approval: Approval) -> Task {
-    Task::Apply { catalog, secrets: Vec::new(), approval }
+    Task::Apply {
+        catalog,
+        secrets: Vec::new(),
+        approval,
+    }
 }
 
 pub(crate) fn shell(script: &str) -> Task {

@@ -34,7 +34,10 @@ impl Store {
             source,
         };
         // SQLite would make it readable for everybody; its other files take the mode from this one.
-        private(path).map_err(|source| StoreError::Make { path: path.to_owned(), source })?;
+        private(path).map_err(|source| StoreError::Make {
+            path: path.to_owned(),
+            source,
+        })?;
         let mut connection = Connection::open(path).map_err(open)?;
         // `operator add` may write beside a running server: wait for it instead of failing.
         connection
@@ -111,7 +114,12 @@ impl Store {
 /// Opens nothing that is there: closing it again would give up the locks that another connection
 /// of this process has on it.
 fn private(path: &Path) -> std::io::Result<()> {
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+    match OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+    {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             std::fs::set_permissions(path, Permissions::from_mode(0o600))
         }

@@ -87,7 +87,7 @@ fn a_restart_owed_across_a_crash_is_paid_once() {
         "the owed restart is planned:\n{plan}"
     );
     assert!(
-        !plan.stdout.contains("file:/etc/webapp"),
+        !plan.stdout.contains("~ file:/etc/webapp"),
         "the file is as it should be:\n{plan}"
     );
     apply();
