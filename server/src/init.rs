@@ -17,16 +17,10 @@ use crate::config::{ConfigError, DEFAULT_STATES, DataPaths, Settings, Timeouts};
 use crate::files::{self, FileError};
 use crate::serve::{ServeError, identity};
 use crate::store::{AuditEntry, OperatorRecord, Store, StoreError};
-use crate::{clock, random};
+use crate::{clock, random, secrets};
 
 /// The operator that `init` makes.
 pub const FIRST_OPERATOR: &str = "admin";
-
-/// A new file of secrets, before there is any.
-const SECRETS: &str = "\
-# Secrets: `formula: { parameter: text }` under `common`, `roles.ROLE` or `nodes.NODE`; the most
-# specific one wins. What formulas need and nobody gave is made up and added here.
-";
 
 /// What `brine-server init` was told.
 #[derive(Debug, Clone, Default)]
@@ -100,7 +94,7 @@ pub async fn init(data: &DataPaths, options: &InitOptions) -> Result<Initialized
     server_certificate(data, &authority)?;
     let key = brine_model::digest::Digest::from_bytes(random::bytes());
     files::create(&data.digest_key(), format!("{key}\n").as_bytes(), 0o600)?;
-    files::create(&data.secrets(), SECRETS.as_bytes(), 0o600)?;
+    files::create(&data.secrets(), secrets::HEADER.as_bytes(), 0o600)?;
     let store = Store::open(&data.database(), &data.blobs())?;
     let settings = settings(options)?;
     make_directory(&settings.states)?;

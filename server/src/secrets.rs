@@ -18,6 +18,12 @@ use serde::{Deserialize, Serialize};
 use crate::files::{self, FileError};
 use crate::random;
 
+/// Begins the file. Other comments in it last until the next secret is made up.
+pub(crate) const HEADER: &str = "\
+# Secrets: `formula: { parameter: text }` under `common`, `roles.ROLE` or `nodes.NODE`; the most
+# specific one wins. What formulas need and nobody gave is made up and added here.
+";
+
 /// How long made-up secrets are: 190 bits.
 const LENGTH: usize = 32;
 
@@ -177,7 +183,8 @@ fn read(path: &Path) -> Result<Layers, SecretsError> {
 }
 
 fn write(path: &Path, layers: &Layers) -> Result<(), SecretsError> {
-    let text = serde_saphyr::to_string(layers).map_err(|_| SecretsError::Write(path.to_owned()))?;
+    let text = HEADER.to_owned()
+        + &serde_saphyr::to_string(layers).map_err(|_| SecretsError::Write(path.to_owned()))?;
     Ok(files::replace(path, text.as_bytes(), 0o600)?)
 }
 
@@ -258,6 +265,44 @@ mod tests {
         };
         assert_eq!(version([7; 32]), version([7; 32]));
         assert_ne!(version([7; 32]), version([8; 32]));
+    }
+
+    #[test]
+    fn any_text_survives_the_file_being_written_anew() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("secrets.yaml");
+        let texts = [
+            "true",
+            "007",
+            "a: b # c",
+            " x ",
+            "two\nlines\n",
+            "\"'\\",
+            "~",
+            "",
+            "é\t",
+        ];
+        let named = |(number, text): (usize, &&str)| (format!("p{number}"), SecretText::new(*text));
+        let layer = BTreeMap::from([(
+            "f".to_owned(),
+            texts.iter().enumerate().map(named).collect(),
+        )]);
+        write(
+            &path,
+            &Layers {
+                common: layer,
+                ..Layers::default()
+            },
+        )
+        .expect("written");
+        let secrets = Secrets::new(path, [7; 32]);
+        check(&secrets, "f.another", &node("n", &[]));
+        for (number, text) in texts.iter().enumerate() {
+            assert_eq!(
+                check(&secrets, &format!("f.p{number}"), &node("n", &[])),
+                *text
+            );
+        }
     }
 
     #[test]

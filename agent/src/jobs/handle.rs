@@ -15,7 +15,7 @@ pub(super) enum Command {
     Acknowledge(JobId),
 }
 
-/// Cheap to clone. Where the worker is gone, every answer is "stopping".
+/// Cheap to clone. Where the worker is gone, or takes no more jobs, there is no answer.
 #[derive(Debug, Clone)]
 pub(crate) struct WorkerHandle {
     pub(super) commands: mpsc::Sender<Command>,
@@ -27,11 +27,8 @@ pub(crate) struct WorkerHandle {
 }
 
 impl WorkerHandle {
-    pub(crate) async fn submit(&self, job: Box<Job>) -> JobState {
-        let stopping = JobState::Refused("the agent is stopping".to_owned());
-        self.ask(|reply| Command::Submit(job, reply))
-            .await
-            .unwrap_or(stopping)
+    pub(crate) async fn submit(&self, job: Box<Job>) -> Option<JobState> {
+        self.ask(|reply| Command::Submit(job, reply)).await
     }
 
     pub(crate) async fn state(&self, id: JobId) -> Option<JobState> {

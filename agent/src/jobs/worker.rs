@@ -104,8 +104,10 @@ impl Worker {
     fn answer(&mut self, command: Command, stopping: bool) {
         match command {
             Command::Submit(job, reply) => {
-                let state = self.submit(*job, stopping);
-                let _ = reply.send(state);
+                // Without an answer the server sends it again: to the agent's next life.
+                if let Some(state) = self.submit(*job, stopping) {
+                    let _ = reply.send(state);
+                }
             }
             Command::State(id, reply) => {
                 let _ = reply.send(self.journal.state(id));
@@ -128,19 +130,20 @@ impl Worker {
         }
     }
 
-    /// A job that is known is never run again.
-    fn submit(&mut self, job: Job, stopping: bool) -> JobState {
+    /// None for a new job when no more are taken.
+    fn submit(&mut self, job: Job, stopping: bool) -> Option<JobState> {
         if self.journal.knows(job.id) {
-            return match self.journal.state(job.id) {
+            return Some(match self.journal.state(job.id) {
                 JobState::Unknown => {
                     JobState::Refused("this job was done, and its result acknowledged".to_owned())
                 }
                 state => state,
-            };
+            });
         }
-        if stopping {
-            return JobState::Refused("the agent is stopping".to_owned());
-        }
+        (!stopping).then(|| self.accept(job))
+    }
+
+    fn accept(&mut self, job: Job) -> JobState {
         if job.deadline < clock::now() {
             return JobState::Refused(expired(&job));
         }

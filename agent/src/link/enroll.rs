@@ -23,6 +23,9 @@ use crate::{VERSION, clock};
 const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(30);
 
+/// Between two attempts at least; with back-off where the server is asked.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// The server renews a certificate in the second half of its year; asked a little later than that.
 const RENEW_BEFORE: Duration = Duration::from_secs(150 * 24 * 60 * 60);
 
@@ -59,7 +62,11 @@ pub(crate) async fn enrolled(
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
     let mut told = String::new();
     loop {
-        match ensure(config, state).await {
+        let result = tokio::select! {
+            result = ensure(config, state) => result,
+            () = stop.cancelled() => return None,
+        };
+        let wait = match result {
             Ok(certificate) => return Some(certificate),
             Err(error) => {
                 let words = describe(&error);
@@ -70,11 +77,17 @@ pub(crate) async fn enrolled(
                     tracing::warn!("not enrolled yet: {words}");
                 }
                 told = words;
+                // To look for a file bothers nobody else.
+                if matches!(error, NotYet::NoToken) {
+                    LOOK
+                } else {
+                    LOOK + backoff.next()
+                }
             }
-        }
+        };
         tokio::select! {
             () = stop.cancelled() => return None,
-            () = tokio::time::sleep(backoff.next() + Duration::from_secs(1)) => {}
+            () = tokio::time::sleep(wait) => {}
         }
     }
 }

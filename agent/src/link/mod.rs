@@ -51,7 +51,10 @@ pub(crate) async fn run(
         if let Principal::Node(node) = &certificate.peer.principal {
             link.node.send_replace(Some(node.clone()));
         }
-        let certificate = enroll::renewed(config, state, certificate).await;
+        let certificate = tokio::select! {
+            certificate = enroll::renewed(config, state, certificate) => certificate,
+            () = stop.cancelled() => return,
+        };
         let begun = Instant::now();
         let ended = match attempt(config, state, worker, link, &certificate, stop).await {
             Ok(closed) => Ended::Closed(closed),
@@ -141,13 +144,17 @@ async fn attempt(
         ca: server.ca,
         certificate: Some((certificate.der.clone(), key)),
     };
+    let connecting = async {
+        let connection = connect(&server.addresses, Alpn::Agent, &identity, CONNECT)
+            .await
+            .map_err(Ended::Connect)?;
+        session::hello(&connection, state, worker).await?;
+        Ok::<_, Ended>(connection)
+    };
     let connection = tokio::select! {
-        connection = connect(&server.addresses, Alpn::Agent, &identity, CONNECT) => {
-            connection.map_err(Ended::Connect)?
-        }
+        connection = connecting => connection?,
         () = stop.cancelled() => return Ok(Closed::ByUs),
     };
-    session::hello(&connection, state, worker).await?;
     link.connection.send_replace(Some(connection.clone()));
     tokio::select! {
         closed = session::serve(&connection, config, worker, stop) => Ok(closed),

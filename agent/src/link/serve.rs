@@ -4,7 +4,6 @@ use brine_transport::connection::Connection;
 use brine_transport::limits;
 use brine_transport::stream::{RequestError, Stream};
 use brine_wire::agent::{ServerReply, ServerRequest};
-use brine_wire::job::JobState;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -40,16 +39,15 @@ async fn answer_one(mut stream: Stream, worker: &WorkerHandle) -> Result<(), Req
     let request = timeout(limits::STALL, stream.receive_last())
         .await
         .map_err(|_| RequestError::Stalled)??;
-    let stopping = || JobState::Refused("the agent is stopping".to_owned());
-    let reply = match request {
-        ServerRequest::Job(job) => ServerReply::Job(worker.submit(job).await),
-        ServerRequest::JobState(id) => {
-            ServerReply::Job(worker.state(id).await.unwrap_or_else(stopping))
-        }
-        ServerRequest::Cancel(id) => {
-            ServerReply::Job(worker.cancel(id).await.unwrap_or_else(stopping))
-        }
-        ServerRequest::Ping => ServerReply::Pong,
+    let state = match request {
+        ServerRequest::Job(job) => worker.submit(job).await,
+        ServerRequest::JobState(id) => worker.state(id).await,
+        ServerRequest::Cancel(id) => worker.cancel(id).await,
+        ServerRequest::Ping => return stream.reply(&ServerReply::Pong).await,
     };
-    stream.reply(&reply).await
+    match state {
+        Some(state) => stream.reply(&ServerReply::Job(state)).await,
+        // The agent is stopping: a stream without a reply tells the server to ask again later.
+        None => Ok(()),
+    }
 }

@@ -180,10 +180,12 @@ impl Journal {
         let files = std::fs::read_dir(directory).map_err(StateError::io("list", directory))?;
         for file in files {
             let file = file.map_err(StateError::io("list", directory))?;
+            let path = file.path();
             let Some(id) = file.file_name().to_str().and_then(parse_name) else {
+                // A write that a crash cut short.
+                atomic::remove(&path).map_err(StateError::io("remove", &path))?;
                 continue;
             };
-            let path = file.path();
             let bytes = atomic::read(&path).map_err(StateError::io("read", &path))?;
             let entry = match serde_json::from_slice(&bytes.unwrap_or_default()) {
                 Ok(entry) => entry,
