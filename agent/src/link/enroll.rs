@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use brine_model::value::SecretText;
 use brine_transport::Alpn;
 use brine_transport::client::{ClientIdentity, connect};
 use brine_transport::peer::Peer;
@@ -93,11 +94,11 @@ pub(crate) async fn enrolled(
 }
 
 /// Renews the certificate if it is time; keeps the old one where that fails.
-pub(crate) async fn renewed(config: &Config, state: &State, old: Certificate) -> Certificate {
+pub(crate) async fn renewed(state: &State, old: Certificate) -> Certificate {
     if !is_due(&old) {
         return old;
     }
-    match ask(config, state).await {
+    match ask_as_known(state).await {
         Ok(certificate) => certificate,
         Err(error) => {
             tracing::warn!("cannot renew the certificate: {}", describe(&error));
@@ -127,30 +128,40 @@ fn is_due(certificate: &Certificate) -> bool {
 async fn ensure(config: &Config, state: &State) -> Result<Certificate, NotYet> {
     match state.certificate()? {
         Some(certificate) => Ok(certificate),
-        None => ask(config, state).await,
+        None => match token::find(&config.root).map_err(NotYet::Token)? {
+            Some(found) => ask_with_token(state, &found).await,
+            None => ask_as_known(state).await,
+        },
     }
 }
 
+async fn ask_with_token(state: &State, found: &token::Found) -> Result<Certificate, NotYet> {
+    let server = Server {
+        ca: found.token.ca.clone(),
+        addresses: found.token.servers.clone(),
+    };
+    let certificate = ask(state, server, found.token.secret.clone()).await?;
+    if found.removable
+        && let Err(error) = std::fs::remove_file(&found.path)
+    {
+        tracing::warn!(path = %found.path.display(), %error, "cannot remove the used join token");
+    }
+    Ok(certificate)
+}
+
+/// The server knows the key already. A token that lies about does not matter then.
+async fn ask_as_known(state: &State) -> Result<Certificate, NotYet> {
+    let server = state.server()?.ok_or(NotYet::NoToken)?;
+    ask(state, server, None).await
+}
+
 /// One attempt.
-async fn ask(config: &Config, state: &State) -> Result<Certificate, NotYet> {
-    let found = token::find(&config.root).map_err(NotYet::Token);
-    let known = state.server()?;
-    // A broken token does not matter to who is known already.
-    let found = if known.is_some() {
-        found.ok().flatten()
-    } else {
-        found?
-    };
-    let server = match (&found, known) {
-        (Some(found), _) => Server {
-            ca: found.token.ca.clone(),
-            addresses: found.token.servers.clone(),
-        },
-        (None, Some(known)) => known,
-        (None, None) => return Err(NotYet::NoToken),
-    };
+async fn ask(
+    state: &State,
+    server: Server,
+    secret: Option<SecretText>,
+) -> Result<Certificate, NotYet> {
     let key = state.key()?;
-    let secret = found.as_ref().and_then(|found| found.token.secret.clone());
     let request = EnrollRequest::Certificate(CertificateRequest {
         token: secret.map(|secret| secret.reveal().to_owned()),
         proposed_name: facts::hostname(),
@@ -181,12 +192,6 @@ async fn ask(config: &Config, state: &State) -> Result<Certificate, NotYet> {
     };
     state.set_server(&server)?;
     state.set_certificate(&certificate.der)?;
-    if let Some(found) = found
-        && found.removable
-        && let Err(error) = std::fs::remove_file(&found.path)
-    {
-        tracing::warn!(path = %found.path.display(), %error, "cannot remove the used join token");
-    }
     tracing::info!(node = ?certificate.peer.principal, "enrolled");
     Ok(certificate)
 }

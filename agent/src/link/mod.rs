@@ -52,7 +52,7 @@ pub(crate) async fn run(
             link.node.send_replace(Some(node.clone()));
         }
         let certificate = tokio::select! {
-            certificate = enroll::renewed(config, state, certificate) => certificate,
+            certificate = enroll::renewed(state, certificate) => certificate,
             () = stop.cancelled() => return,
         };
         let begun = Instant::now();

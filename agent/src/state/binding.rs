@@ -70,9 +70,7 @@ pub(super) fn bind(directory: &Path, machine: &MachineId) -> Result<(), StateErr
 }
 
 /// Everything but the lock. A crash in between leaves the owner's name, so the next start goes on.
-pub(super) fn move_aside(directory: &Path) -> Result<(), StateError> {
-    let aside = directory.join(ASIDE);
-    atomic::directory(&aside).map_err(StateError::io("make", &aside))?;
+fn move_aside(directory: &Path) -> Result<(), StateError> {
     let entries = std::fs::read_dir(directory).map_err(StateError::io("list", directory))?;
     let mut moved: Vec<PathBuf> = Vec::new();
     for entry in entries {
@@ -88,7 +86,14 @@ pub(super) fn move_aside(directory: &Path) -> Result<(), StateError> {
     if owner.exists() {
         moved.push(owner);
     }
-    for path in moved {
+    set_aside(directory, moved)
+}
+
+/// Moves what is there, in this order, over what was moved before.
+pub(super) fn set_aside(directory: &Path, paths: Vec<PathBuf>) -> Result<(), StateError> {
+    let aside = directory.join(ASIDE);
+    atomic::directory(&aside).map_err(StateError::io("make", &aside))?;
+    for path in paths.into_iter().filter(|path| path.exists()) {
         let target = aside.join(path.file_name().unwrap_or_default());
         clear(&target).map_err(StateError::io("remove", &target))?;
         std::fs::rename(&path, &target).map_err(StateError::io("move aside", &path))?;

@@ -72,12 +72,21 @@ impl State {
     }
 
     /// Gives up who the node was: the server does not know it any more, and a new token is here.
+    /// What it did (jobs, records) stays. The certificate goes first: what is left is a key that
+    /// may ask for another one.
     ///
     /// # Errors
     /// A file cannot be moved.
     pub fn start_anew(&self) -> Result<(), StateError> {
-        binding::move_aside(&self.directory)?;
-        binding::bind(&self.directory, &self.machine)
+        let files = [
+            "certificate.pem",
+            "key.pem",
+            "servers",
+            "ca.pem",
+            "applied",
+            "secrets",
+        ];
+        binding::set_aside(&self.directory, files.map(|name| self.path(name)).to_vec())
     }
 
     fn put(&self, name: &str, bytes: &[u8]) -> Result<(), StateError> {
