@@ -284,6 +284,8 @@ fn test(quick: bool, long: bool, filter: Option<&str>) -> Result<()> {
         "--package",
         "brine-tests",
         "--test",
+        "lab",
+        "--test",
         "scenarios",
         "--",
     ];
