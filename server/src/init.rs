@@ -438,11 +438,11 @@ mod tests {
             ..InitOptions::default()
         };
         let settings = init(&data, &options).await.expect("made").settings;
-        let name: OperatorName = "anna".parse().expect("a name");
+        let name: OperatorName = "oncall".parse().expect("a name");
         let connection = add_operator(&data, &settings, name.clone())
             .await
             .expect("added");
-        assert_eq!(connection.operator, "anna");
+        assert_eq!(connection.operator, "oncall");
         let twice = add_operator(&data, &settings, name.clone()).await;
         assert!(matches!(twice, Err(InitError::OperatorExists(_))));
         assert_eq!(operators(&data).await.expect("read").len(), 2);

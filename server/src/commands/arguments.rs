@@ -26,7 +26,7 @@ const EXAMPLES: &str = "\
 Examples:
   brine-server init --states /srv/brine/states --address 10.0.0.1:4640
   systemctl enable --now brine-server
-  brine-server operator add anna > anna.json
+  brine-server operator add oncall > oncall.json
 
 Environment:
   BRINE_LOG   what to log: error, warn, info (default), debug; or by module, as in `brine_server=debug`";
@@ -74,7 +74,7 @@ pub enum OperatorCommand {
     /// Make an operator and print the connection settings for his `~/.config/brine/ctl.json`.
     ///
     /// They hold his private key, which is kept nowhere else.
-    #[command(after_help = "Example:\n  brine-server operator add anna > anna.json")]
+    #[command(after_help = "Example:\n  brine-server operator add oncall > oncall.json")]
     Add { name: OperatorName },
     /// Take an operator's rights away, at once.
     Remove { name: OperatorName },

@@ -55,20 +55,20 @@ async fn a_lost_connection_while_it_works_goes_on_too() {
 async fn a_run_goes_on_without_its_operator() {
     let (fixture, agents, log) = formed_web(2).await;
     agents[0].hold();
-    let identity = fixture.another_operator("anna").await;
+    let identity = fixture.another_operator("oncall").await;
     let servers = fixture.servers();
-    let anna = brine_transport::client::connect(
+    let oncall = brine_transport::client::connect(
         &servers,
         brine_transport::Alpn::Ctl,
         &identity,
         crate::fixture::SOON,
     );
-    let anna = anna.await.expect("connected");
+    let oncall = oncall.await.expect("connected");
     let request = OperatorRequest::StartApply {
         start: crate::fixture::start("role=web"),
         approved: true,
     };
-    let reply = anna
+    let reply = oncall
         .request_within(&request, crate::fixture::SOON)
         .await
         .expect("a reply");
@@ -78,7 +78,7 @@ async fn a_run_goes_on_without_its_operator() {
     fixture
         .wait_until("its begin", async || !begun(&log).is_empty())
         .await;
-    drop(anna);
+    drop(oncall);
     agents[0].may_finish.add_permits(1);
     fixture.succeeds(run).await;
     assert_eq!(begun(&log), ["web01", "web02"]);

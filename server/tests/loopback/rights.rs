@@ -174,16 +174,17 @@ async fn an_enrolment_over_other_protocols_is_not_understood() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_removed_operator_is_out_with_the_next_word() {
     let fixture = Fixture::new().await;
-    let identity = fixture.another_operator("anna").await;
-    let anna = connect(&fixture.servers(), Alpn::Ctl, &identity, SOON)
+    let identity = fixture.another_operator("oncall").await;
+    let oncall = connect(&fixture.servers(), Alpn::Ctl, &identity, SOON)
         .await
         .expect("connected");
     let ask = async || {
-        anna.request_within::<_, OperatorReply>(&OperatorRequest::Tokens, SOON)
+        oncall
+            .request_within::<_, OperatorReply>(&OperatorRequest::Tokens, SOON)
             .await
     };
     assert!(ask().await.is_ok());
-    fixture.remove_operator("anna").await;
+    fixture.remove_operator("oncall").await;
     assert!(ask().await.is_err());
     let again = connect(&fixture.servers(), Alpn::Ctl, &identity, SOON)
         .await

@@ -260,7 +260,9 @@ fn fault(lab: &Lab, kind: Fault, host: &str) -> Result<()> {
 
 fn test(quick: bool, long: bool, filter: Option<&str>) -> Result<()> {
     if filter.is_none() {
+        progress("format");
         cargo(&["fmt", "--all", "--check"], &[])?;
+        progress("lints (the first build takes some minutes)");
         cargo(
             &[
                 "clippy",
@@ -273,6 +275,7 @@ fn test(quick: bool, long: bool, filter: Option<&str>) -> Result<()> {
             ],
             &[],
         )?;
+        progress("unit tests");
         cargo(&["test", "--workspace"], &[])?;
     }
     if quick {
@@ -291,6 +294,7 @@ fn test(quick: bool, long: bool, filter: Option<&str>) -> Result<()> {
     ];
     arguments.extend(["--test-threads=1", "--nocapture"]);
     arguments.extend(filter);
+    progress("scenarios on real hosts");
     let mut environment = vec![("BRINE_LAB", "1")];
     if long {
         environment.push(("BRINE_LONG", "1"));
