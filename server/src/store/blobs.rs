@@ -84,6 +84,8 @@ pub(super) fn sweep(db: &Connection, root: &Path) -> Result<(), StoreError> {
         "DELETE FROM catalog_blobs WHERE catalog NOT IN (
              SELECT applied FROM nodes WHERE applied IS NOT NULL
              UNION SELECT catalog FROM run_nodes JOIN runs ON runs.id = run_nodes.run
+             WHERE runs.ended IS NULL
+             UNION SELECT catalog FROM run_catalogs JOIN runs ON runs.id = run_catalogs.run
              WHERE runs.ended IS NULL)",
         [],
     )?;

@@ -6,6 +6,7 @@ use brine_model::catalog::Policy;
 use brine_model::digest::Digest;
 use brine_model::name::{NodeName, RoleName};
 use brine_model::time::Timestamp;
+use brine_wire::operator::Paused;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::decode::{DigestColumn, collect, from_bytes, from_json, parsed, to_bytes, to_json};
@@ -28,6 +29,9 @@ pub(crate) struct NodeRecord {
     pub applied: Option<Digest>,
     /// The policies that came with that catalog.
     pub policies: Vec<Policy>,
+    /// How often another machine took its place.
+    pub generation: u32,
+    pub paused: Option<Paused>,
 }
 
 /// The key that a node is.
@@ -265,5 +269,15 @@ fn decode(row: &Row<'_>) -> Result<NodeRecord, StoreError> {
         policies: policies
             .and_then(|bytes| from_bytes("policy", &bytes).ok())
             .unwrap_or_default(),
+        generation: row.get("generation")?,
+        paused: row
+            .get::<_, Option<i64>>("paused_until")?
+            .map(|until| {
+                Ok::<_, StoreError>(Paused {
+                    until: Timestamp(until),
+                    reason: row.get("pause_reason")?,
+                })
+            })
+            .transpose()?,
     })
 }

@@ -24,6 +24,8 @@ pub struct NodeInput {
     pub labels: BTreeMap<String, String>,
     /// Static facts; none until it first reported.
     pub facts: Option<Facts>,
+    /// How often another machine took its place; 0 for the first.
+    pub generation: u32,
 }
 
 /// Where secret parameters come from; the texts stay with whoever implements this.

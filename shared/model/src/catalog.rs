@@ -34,23 +34,64 @@ pub struct Entry {
     pub origin: Origin,
 }
 
-/// How a change may move over the members of a role, from the `cluster:` of its formulas.
+/// How a change may move over the members of a role, from the `cluster:` of its formulas; compiled
+/// for one node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
     pub role: RoleName,
     /// Registered members that may be unavailable at once; the smallest of the formulas'.
     pub max_unavailable: u32,
-    /// All must hold on a member for it to count as available; compiled for this node.
+    /// All must hold on a member for it to count as available.
     pub healthy: Vec<Health>,
+    /// Whether the cluster exists already: three-valued conditions over live facts.
+    pub formed: Vec<Condition>,
+    /// Which member comes first or last; the first rule that holds of a member decides.
+    pub order: Vec<Order>,
+    /// Asked one after the other before a step that somebody would feel, and after it.
+    pub drain: Vec<Health>,
+    pub undrain: Vec<Health>,
+    pub on_failure: OnFailure,
+    /// The resources of the role's formulas that tell live facts.
+    pub sources: Vec<Entry>,
 }
 
 /// One health condition of a member, asked on the member itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Health {
     pub formula: FormulaName,
     pub probe: Probe,
     /// How long after a step it may take to hold, in seconds.
     pub within: u32,
+}
+
+/// A condition over live facts, as written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Condition {
+    pub formula: FormulaName,
+    pub text: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    pub end: End,
+    pub condition: Condition,
+}
+
+/// Where in a rollout a member comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum End {
+    First,
+    Last,
+}
+
+/// What becomes of the nodes that a rollout has stepped over when it fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum OnFailure {
+    /// They keep what they have.
+    #[default]
+    Stop,
+    /// They get their previous catalog back.
+    Revert,
 }
 
 impl Catalog {

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::Entry;
 use crate::digest::Digest;
 use crate::path::AbsolutePath;
 use crate::resource::ResourceId;
 use crate::time::Timestamp;
+use crate::value::SecretText;
 
 /// Why a machine could not be looked at or changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -145,7 +147,7 @@ pub struct ProgramOutput {
 }
 
 /// A question about whether something works, asked once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Probe {
     /// Something accepts connections at `host:port`.
     Tcp(String),
@@ -155,10 +157,80 @@ pub enum Probe {
     Command(Program),
     /// The systemd unit is active.
     Service(String),
+    /// Something holds of the member's own live facts. Asked of the resources that tell them: a
+    /// bare host knows no resources and fails.
+    Live(LiveQuestion),
+}
+
+/// A condition over live facts, with what tells them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LiveQuestion {
+    /// Resources that offer live facts; without secrets.
+    pub sources: Vec<Entry>,
+    /// As written: `patroni.streaming and patroni.lag < 1048576`.
+    pub condition: String,
 }
 
 /// `Err` says why it does not hold, in words for people.
 pub type ProbeOutcome = Result<(), String>;
+
+/// What an HTTP server answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpAnswer {
+    pub status: u16,
+    /// At most 1 MiB.
+    pub body: String,
+}
+
+/// A request that may change what it asks. Plain HTTP/1.1: for services of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpRequest {
+    pub method: HttpMethod,
+    /// `http://host:port/path`
+    pub url: String,
+    /// JSON.
+    pub body: Option<String>,
+    pub credentials: Option<Credentials>,
+    /// For the whole of the answer.
+    pub timeout: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpMethod {
+    Post,
+    Patch,
+}
+
+/// HTTP's basic authentication.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    pub user: String,
+    pub password: SecretText,
+}
+
+/// A certificate on the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateState {
+    /// DNS names and addresses that it is for, sorted.
+    pub names: Vec<String>,
+    pub starts: Timestamp,
+    pub expires: Timestamp,
+    /// Whether the key beside it is its own, and the authority beside it has signed it.
+    pub consistent: bool,
+}
+
+/// A certificate to be had from the server, for a key that is made here and never leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateOrder {
+    /// What asks for it: the server takes the names from its own catalog.
+    pub resource: ResourceId,
+    pub certificate: AbsolutePath,
+    pub key: AbsolutePath,
+    /// Where the authority's own certificate goes.
+    pub authority: AbsolutePath,
+    /// Of the certificate; the key has the same owner and group, and never a mode beyond 0640.
+    pub ownership: Ownership,
+}
 
 /// What a service was last known to run on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -203,6 +275,18 @@ pub trait ReadHost {
     fn marked_at(&self, _key: &str) -> HostResult<Option<Timestamp>> {
         Ok(None)
     }
+    /// A GET over plain HTTP; any status is an answer.
+    fn http_get(&self, url: &str, timeout: Duration) -> HostResult<HttpAnswer>;
+    /// The certificate at `path`, judged by the key and the authority that lie at the other two;
+    /// none where there is none, or where it cannot be read as one.
+    fn certificate(
+        &self,
+        path: &AbsolutePath,
+        key: &AbsolutePath,
+        authority: &AbsolutePath,
+    ) -> HostResult<Option<CertificateState>>;
+    /// The machine's clock: for what expires, nothing else.
+    fn now(&self) -> Timestamp;
     /// Bytes that came with the catalog.
     fn blob(&self, digest: &Digest) -> HostResult<Vec<u8>>;
     /// What a dependant of `resource` compares. Answered by the overlay that a plan runs over
@@ -304,6 +388,11 @@ pub trait Host: ReadHost {
     fn set_user(&mut self, name: &str, request: &UserRequest) -> HostResult<()>;
     fn set_group(&mut self, name: &str, gid: Option<u32>, system: bool) -> HostResult<()>;
 
+    /// Sends a request that may change something; any status is an answer.
+    fn http_send(&mut self, request: &HttpRequest) -> HostResult<HttpAnswer>;
+    /// Makes a key, has the server certify it, and writes key, certificate and authority so that a
+    /// crash in between leaves the old three or is seen as not consistent.
+    fn order_certificate(&mut self, order: &CertificateOrder) -> HostResult<()>;
     /// Runs a program that changes the machine.
     fn execute(&mut self, program: &Program) -> HostResult<ProgramOutput>;
     /// Waits a moment before a probe is asked again; a fake host returns at once.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::host::{Fingerprint, Host, HostResult, ReadHost};
 use crate::path::AbsolutePath;
+use crate::value::Map;
 
 /// `file:/etc/hosts`, `package:haproxy`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -222,6 +223,26 @@ pub trait Resource: Send + Sync {
     /// The note could not be kept.
     fn confirm(&self, _host: &mut dyn Host) -> HostResult<()> {
         Ok(())
+    }
+
+    /// Live facts: how what it looks after stands at this moment. Names are those of the kind's
+    /// `LIVE`; what cannot be told is left out, and is *unknown* to whoever asks. Needs no secret.
+    ///
+    /// # Errors
+    /// Nothing can be told at all.
+    fn live(&self, _host: &dyn ReadHost) -> HostResult<Map> {
+        Ok(Map::new())
+    }
+
+    /// Does one of the kind's `ACTIONS`; what was done, in words for people.
+    ///
+    /// # Errors
+    /// It did not come out as it should.
+    fn act(&self, action: &str, _host: &mut dyn Host) -> HostResult<String> {
+        Err(crate::host::HostError::failed(
+            format!("do `{action}`"),
+            "this kind of resource has no such action",
+        ))
     }
 
     /// Some: adjacent packages are installed in one transaction.

@@ -24,6 +24,12 @@ pub enum AgentRequest {
     },
     Progress(Progress),
     Facts(Facts),
+    /// A certificate of the workload authority, for the `certificate` resource of this id in the
+    /// node's own catalog: names come from there. The request is PKCS#10 in DER and proves the key.
+    Certificate {
+        resource: String,
+        csr: Vec<u8>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +55,11 @@ pub enum AgentReply {
     Blob(BlobReply),
     Acknowledged,
     Refused(String),
+    /// Both in DER.
+    Certificate {
+        certificate: Vec<u8>,
+        authority: Vec<u8>,
+    },
 }
 
 /// The server asks.

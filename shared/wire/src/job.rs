@@ -1,9 +1,10 @@
 //! One node's part of a run.
 
-use brine_model::catalog::Health;
-use brine_model::converge::{ApplyReport, Approval, Plan};
+use brine_model::catalog::{Entry, Health};
+use brine_model::converge::{ApplyReport, Approval, Part, Plan};
 use brine_model::digest::Digest;
 use brine_model::host::Program;
+use brine_model::live::LiveFacts;
 use brine_model::time::Timestamp;
 use brine_model::value::{SecretRef, SecretText};
 use serde::{Deserialize, Serialize};
@@ -48,11 +49,26 @@ pub enum Task {
         catalog: Digest,
         secrets: Vec<Secret>,
         approval: Approval,
+        part: Part,
+        /// Nothing of the catalog is left after this: it is then the node's own.
+        last: bool,
     },
     /// Ask until all hold, or their deadlines pass.
     Health(Vec<Health>),
     /// Run a program (an operator's `exec`).
     Execute(Program),
+    /// Tell live facts.
+    Live(Vec<Entry>),
+    /// Do something to a resource: one of its kind's actions.
+    Act {
+        resource: Box<Entry>,
+        action: String,
+        secrets: Vec<Secret>,
+    },
+    /// Restart a unit that is running.
+    Restart(String),
+    /// Reboot, once this job's result is delivered. Done when the agent is back with another boot id.
+    Reboot,
 }
 
 /// A secret on its way to the one node whose catalog needs it.
@@ -91,6 +107,9 @@ pub enum JobResult {
     Failed(String),
     /// The agent was stopped or told to; what was done is in the report, if anything was begun.
     Cancelled(Option<ApplyReport>),
+    Live(LiveFacts),
+    /// What was done, in words for people.
+    Acted(String),
 }
 
 /// A sign of life; may be lost.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use brine_model::converge::Approval;
 use brine_model::diagnostic::Diagnostic;
 use brine_model::digest::Digest;
 use brine_model::facts::Facts;
@@ -60,6 +61,52 @@ pub enum OperatorRequest {
         node: NodeName,
         path: String,
     },
+    /// Revokes the machine that has this name, keeps everything else about it, raises its
+    /// generation, and makes a one-use token for the machine that takes its place.
+    ReplaceNode {
+        name: NodeName,
+        /// Seconds that the token is good for.
+        ttl: u64,
+    },
+    /// Keeps runs away from a node until then; none takes that back.
+    PauseNode {
+        name: NodeName,
+        until: Option<Timestamp>,
+        reason: Option<String>,
+    },
+    /// Does something on every node of the target, under the same rollout as an apply.
+    StartActions(StartAction),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StartAction {
+    pub start: Start,
+    pub action: ActionRequest,
+}
+
+/// What `ctl do` asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ActionRequest {
+    /// One that a formula lists: `patroni.restart`.
+    Formula { formula: String, action: String },
+    /// `service.restart UNIT`
+    RestartService(String),
+    Reboot,
+    /// `exec -- ARGV`
+    Execute(Vec<String>),
+}
+
+/// What an operator has agreed to before: a saved plan, or a run that stopped half-way. A run that
+/// would do more, or whose catalogs are others by now, is refused.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Agreed {
+    pub nodes: BTreeMap<NodeName, AgreedNode>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AgreedNode {
+    pub catalog: Digest,
+    pub approval: Approval,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,6 +115,10 @@ pub struct Start {
     pub skip_unreachable: bool,
     /// Wait for other runs' leases instead of being refused.
     pub wait: bool,
+    /// Exactly this, or nothing.
+    pub agreed: Option<Agreed>,
+    /// Go on where this run stopped: its target, and what was agreed to then.
+    pub resume: Option<RunId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -167,6 +218,16 @@ pub struct NodeInfo {
     /// The catalog that it applied last, and the one that it should have.
     pub applied: Option<Digest>,
     pub newest: Option<Digest>,
+    /// How often another machine took its place.
+    pub generation: u32,
+    pub paused: Option<Paused>,
+}
+
+/// Why runs keep away from a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    pub until: Timestamp,
+    pub reason: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -56,7 +56,8 @@ impl Policy for AgentRequest {
             | Self::Blob(_)
             | Self::Result { .. }
             | Self::Progress(_)
-            | Self::Facts(_) => Required::Node,
+            | Self::Facts(_)
+            | Self::Certificate { .. } => Required::Node,
         }
     }
 }
@@ -81,7 +82,10 @@ impl Policy for OperatorRequest {
             | Self::Runs { .. }
             | Self::Run(_)
             | Self::Watch { .. }
-            | Self::Render { .. } => Required::Operator,
+            | Self::Render { .. }
+            | Self::ReplaceNode { .. }
+            | Self::PauseNode { .. }
+            | Self::StartActions(_) => Required::Operator,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use brine_model::converge::{ApplyReport, Plan};
 use brine_model::diagnostic::Diagnostic;
+use brine_model::digest::Digest;
 use brine_model::name::{NodeName, OperatorName, RoleName};
 use brine_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use crate::job::{Progress, RunId};
 pub enum RunKind {
     Plan,
     Apply,
+    Action,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -88,6 +90,12 @@ pub enum NodeState {
     SkippedUnreachable,
     /// The connection is gone while it applies; the result is awaited.
     Waiting,
+    /// Its part is done; it waits for others before it goes on.
+    Between,
+    /// It has its previous catalog back, because the rollout failed.
+    Reverted,
+    /// Taken out of service for its step, or being put back.
+    Draining,
 }
 
 /// What happened, in order, kept in the store: `ctl` follows from a sequence number.
@@ -126,4 +134,17 @@ pub struct RunDetail {
     pub diagnostics: Vec<Diagnostic>,
     pub plans: Vec<(NodeName, Plan)>,
     pub reports: Vec<(NodeName, ApplyReport)>,
+    /// The catalog that each node was to get.
+    pub catalogs: Vec<(NodeName, Digest)>,
+    /// What an action said on each node.
+    pub outputs: Vec<(NodeName, Output)>,
+}
+
+/// What an action left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// Exit code; 0 where it was no program.
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
 }

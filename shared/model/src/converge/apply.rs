@@ -81,6 +81,20 @@ impl ApplyReport {
             .all(|applied| applied.outcome.is_good())
     }
 
+    /// Takes in what became of a later part, or of the same one another time.
+    pub fn extend(&mut self, later: Self) {
+        for applied in later.resources {
+            match self.resources.iter_mut().find(|one| one.id == applied.id) {
+                // What was changed before and is in sync now was still changed.
+                Some(before)
+                    if applied.outcome == ResourceOutcome::InSync
+                        && matches!(before.outcome, ResourceOutcome::Changed(_)) => {}
+                Some(before) => *before = applied,
+                None => self.resources.push(applied),
+            }
+        }
+    }
+
     /// Where it stopped: the first resource that did not come out as it should.
     #[must_use]
     pub fn stopped_at(&self) -> Option<&Applied> {
@@ -97,11 +111,44 @@ impl ApplyReport {
     }
 }
 
-/// Applies a catalog, resource by resource; with `approval` none, whatever it takes.
+/// Which resources of a catalog, by their places in it: a rollout that has to wait for other
+/// members goes on from where it stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    pub from: u32,
+    /// Not with it.
+    pub to: u32,
+}
+
+impl Part {
+    pub const WHOLE: Self = Self {
+        from: 0,
+        to: u32::MAX,
+    };
+
+    #[must_use]
+    pub fn contains(self, place: usize) -> bool {
+        u32::try_from(place).is_ok_and(|place| (self.from..self.to).contains(&place))
+    }
+
+    #[must_use]
+    pub fn of<T>(self, items: &[T]) -> &[T] {
+        let place = |place: u32| {
+            usize::try_from(place)
+                .unwrap_or(usize::MAX)
+                .min(items.len())
+        };
+        let (from, to) = (place(self.from), place(self.to));
+        &items[from.min(to)..to]
+    }
+}
+
+/// Applies a part of a catalog, resource by resource; with `approval` none, whatever it takes.
 ///
 /// The first resource that fails, or needs more than was approved, stops the rest.
 pub fn apply(
     prepared: &Prepared,
+    part: Part,
     approval: Option<&Approval>,
     host: &mut dyn Host,
     observer: &mut dyn Observer,
@@ -110,9 +157,10 @@ pub fn apply(
         host: Known { prepared, host },
         approval,
         observer,
+        total: part.of(prepared.items()).len(),
         report: Vec::new(),
     };
-    let items = prepared.items();
+    let items = part.of(prepared.items());
     while let Some(item) = items.get(run.report.len()) {
         let rest = &items[run.report.len()..];
         if let Some(stopped) = run.report.iter().find(|applied| !applied.outcome.is_good()) {
@@ -143,13 +191,14 @@ pub(super) struct Run<'a> {
     pub(super) host: Known<'a>,
     approval: Option<&'a Approval>,
     observer: &'a mut dyn Observer,
+    total: usize,
     report: Vec<Applied>,
 }
 
 impl Run<'_> {
     /// Tells that `item` is begun, `ahead` resources after the last finished one.
     pub(super) fn start(&mut self, item: &Item, ahead: usize) {
-        let total = self.host.prepared.items().len();
+        let total = self.total;
         self.observer
             .started(self.report.len() + ahead, total, &item.id);
     }

@@ -51,6 +51,16 @@ impl Approval {
         Self(approved)
     }
 
+    /// Whether everything that `other` allows is allowed here, too.
+    #[must_use]
+    pub fn includes(&self, other: &Self) -> bool {
+        other.0.iter().all(|(id, verbs)| {
+            let mut asked = verbs.iter().filter(|verb| !FREE.contains(&verb.as_str()));
+            let approved = self.0.get(id);
+            asked.all(|verb| approved.is_some_and(|verbs| verbs.contains(verb)))
+        })
+    }
+
     /// Whether all these changes of `id` were approved.
     #[must_use]
     pub fn covers(&self, id: &ResourceId, changes: &[Change]) -> bool {

@@ -5,7 +5,7 @@
 use serde_json::{Value as Json, json};
 
 use super::fake::{FakeHost, FakePackage, Scene, check_converges, exit, fake_path, summary};
-use super::{ApplyReport, Silent, apply};
+use super::{ApplyReport, Part, Silent, apply};
 
 /// One version of everything that a service can depend on.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -195,7 +195,7 @@ fn restarts(host: &FakeHost, from: usize) -> Vec<&str> {
 
 fn unapproved(scene: &Scene, host: &mut FakeHost) -> ApplyReport {
     host.blobs.extend(scene.blobs.clone());
-    apply(&scene.prepared(), None, host, &mut Silent)
+    apply(&scene.prepared(), Part::WHOLE, None, host, &mut Silent)
 }
 
 /// Goes from `before` to `scene`, dying at each step in turn, then `event`, then once more.

@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::prepare::Prepared;
 use crate::digest::Digest;
 use crate::host::{
-    Content, FileState, Fingerprint, GroupState, Host, HostError, HostResult, Ownership,
-    PackageRequest, PackageState, Probe, ProbeOutcome, Program, ProgramOutput, ReadHost,
-    RestartRecord, UnitState, UnitVerb, UserRequest, UserState,
+    CertificateOrder, CertificateState, Content, FileState, Fingerprint, GroupState, Host,
+    HostError, HostResult, HttpAnswer, HttpRequest, Ownership, PackageRequest, PackageState, Probe,
+    ProbeOutcome, Program, ProgramOutput, ReadHost, RestartRecord, UnitState, UnitVerb,
+    UserRequest, UserState,
 };
 use crate::path::AbsolutePath;
 use crate::resource::ResourceId;
@@ -64,6 +65,9 @@ impl ReadHost for Known<'_> {
         restart_record(unit: &str) -> HostResult<Option<RestartRecord>>;
         mark(key: &str) -> HostResult<Option<Digest>>;
         marked_at(key: &str) -> HostResult<Option<Timestamp>>;
+        http_get(url: &str, timeout: Duration) -> HostResult<HttpAnswer>;
+        certificate(path: &AbsolutePath, key: &AbsolutePath, authority: &AbsolutePath) -> HostResult<Option<CertificateState>>;
+        now() -> Timestamp;
         blob(digest: &Digest) -> HostResult<Vec<u8>>;
     }
 
@@ -99,6 +103,8 @@ impl Host for Known<'_> {
         set_mark(key: &str, digest: Digest) -> HostResult<()>;
         set_user(name: &str, request: &UserRequest) -> HostResult<()>;
         set_group(name: &str, gid: Option<u32>, system: bool) -> HostResult<()>;
+        http_send(request: &HttpRequest) -> HostResult<HttpAnswer>;
+        order_certificate(order: &CertificateOrder) -> HostResult<()>;
         execute(program: &Program) -> HostResult<ProgramOutput>;
         pause(span: Duration) -> ();
     }

@@ -24,7 +24,7 @@ mod released;
 mod tests;
 mod transaction;
 
-pub use apply::{Applied, ApplyReport, Observer, ResourceOutcome, Silent, apply};
+pub use apply::{Applied, ApplyReport, Observer, Part, ResourceOutcome, Silent, apply};
 pub use approval::Approval;
 pub use plan::{Plan, PlanOutcome, Planned, plan};
 pub use predicted::Predicted;

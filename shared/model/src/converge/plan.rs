@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::apply::Part;
 use super::approval::Approval;
 use super::predicted::Predicted;
 use super::prepare::{Item, Prepared};
@@ -57,6 +58,15 @@ impl PlanOutcome {
 }
 
 impl Plan {
+    /// What it says of a part of the catalog.
+    #[must_use]
+    pub fn part(&self, part: Part) -> Self {
+        Self {
+            resources: part.of(&self.resources).to_vec(),
+            released: self.released.clone(),
+        }
+    }
+
     /// Whether nothing would change, and that is certain. What is only released counts as in sync.
     #[must_use]
     pub fn in_sync(&self) -> bool {

@@ -240,7 +240,13 @@ fn the_approval_binds() {
     host.put("/a", "a");
     let approval = scene.plan(&host).approval();
     host.put("/a", "changed since");
-    let report = apply(&scene.prepared(), Some(&approval), &mut host, &mut Silent);
+    let report = apply(
+        &scene.prepared(),
+        Part::WHOLE,
+        Some(&approval),
+        &mut host,
+        &mut Silent,
+    );
     let outcomes: Vec<_> = report
         .resources
         .iter()
@@ -396,7 +402,13 @@ fn a_transaction_ends_before_what_is_not_approved() {
         .insert("last".into(), FakePackage::new(&["1"]));
     let mut approval = scene.plan(&host).approval();
     approval.0.remove(&id("package:db"));
-    let report = apply(&scene.prepared(), Some(&approval), &mut host, &mut Silent);
+    let report = apply(
+        &scene.prepared(),
+        Part::WHOLE,
+        Some(&approval),
+        &mut host,
+        &mut Silent,
+    );
     let outcomes: Vec<_> = report
         .resources
         .iter()
@@ -448,7 +460,13 @@ fn cancel_takes_effect_between_two_resources() {
     ];
     let scene = Scene::new(&files);
     let mut observer = After(3, Vec::new());
-    let report = apply(&scene.prepared(), None, &mut host(), &mut observer);
+    let report = apply(
+        &scene.prepared(),
+        Part::WHOLE,
+        None,
+        &mut host(),
+        &mut observer,
+    );
     assert!(matches!(
         report.resources[0].outcome,
         ResourceOutcome::Changed(_)

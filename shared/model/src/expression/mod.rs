@@ -98,9 +98,16 @@ impl Expression {
     /// What it gives in `scope`, if that is true or false. A live fact that is absent is neither,
     /// and so counts as false: nothing may rest on what nobody has said.
     pub fn evaluate_bool(&self, scope: &dyn Scope) -> Result<bool, ExpressionError> {
+        self.evaluate_known(scope)
+            .map(|answer| answer.unwrap_or(false))
+    }
+
+    /// What it gives in `scope`, if that is true or false; none where it is a live fact that is
+    /// absent: whoever must not guess asks this.
+    pub fn evaluate_known(&self, scope: &dyn Scope) -> Result<Option<bool>, ExpressionError> {
         match evaluate::evaluate(&self.root, self.dialect, scope)? {
-            None => Ok(false),
-            Some(Value::Bool(answer)) => Ok(answer),
+            None => Ok(None),
+            Some(Value::Bool(answer)) => Ok(Some(answer)),
             Some(other) => Err(ExpressionError::new(
                 self.root.range.clone(),
                 format!("expected true or false, found {}", other.kind()),

@@ -15,6 +15,10 @@ pub(super) trait Declaration: DeserializeOwned {
     const NAME: &'static str;
     const DOC: &'static str;
     const PATH_FIELDS: &'static [PathField] = &[];
+    /// See [`Resource::live`].
+    const LIVE: &'static [&'static str] = &[];
+    /// See [`Resource::act`].
+    const ACTIONS: &'static [&'static str] = &[];
 
     /// Checks what no single field shows, and makes the resource.
     fn build(self, place: &Place<'_>) -> Result<Box<dyn Resource>, Error>;
@@ -53,6 +57,8 @@ impl Kind {
             path_fields: F::PATH_FIELDS,
             fields: field_names::<F>(),
             doc: F::DOC,
+            live: F::LIVE,
+            actions: F::ACTIONS,
             decode: |id, fields, materials| {
                 let place = Place {
                     id,

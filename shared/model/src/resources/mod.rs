@@ -68,6 +68,10 @@ pub struct Kind {
     pub fields: &'static [&'static str],
     /// One sentence for people.
     pub doc: &'static str,
+    /// The live facts that it offers, under its formula's name.
+    pub live: &'static [&'static str],
+    /// What can be done to it beyond making it hold.
+    pub actions: &'static [&'static str],
     decode: Decode,
 }
 

@@ -113,6 +113,7 @@ impl WaitFor {
             Probe::Http { url, status: None } => url.clone(),
             Probe::Command(program) => format!("`{}`", in_words(&program.argv)),
             Probe::Service(unit) => unit.clone(),
+            Probe::Live(question) => question.condition.clone(),
         }
     }
 

@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use crate::digest::Digest;
 use crate::host::{
-    FileKind, GroupState, HostError, HostResult, PackageState, Program, ProgramOutput,
-    RestartRecord, UserState,
+    CertificateState, FileKind, GroupState, HostError, HostResult, HttpAnswer, PackageState,
+    Program, ProgramOutput, RestartRecord, UserState,
 };
 use crate::path::AbsolutePath;
 use crate::time::Timestamp;
@@ -61,6 +61,10 @@ pub struct FakeHost {
     pub marks: BTreeMap<String, (Digest, Timestamp)>,
     pub blobs: BTreeMap<Digest, Vec<u8>>,
     pub programs: BTreeMap<String, Behaviour>,
+    /// What URLs answer to a GET: `GET http://…`, and to what changes something: `PATCH http://…`.
+    pub web: BTreeMap<String, HttpAnswer>,
+    /// Certificates, by path.
+    pub certificates: BTreeMap<AbsolutePath, CertificateState>,
     /// Probes, by address, URL, program or unit, that hold only from this time on; others hold.
     pub holds_from: BTreeMap<String, Duration>,
     /// Every step that changed something, in words.
@@ -114,7 +118,7 @@ impl FakeHost {
     /// Puts a file there, as an administrator would.
     pub fn put(&mut self, path: &str, content: &str) {
         self.tick();
-        let changed_at = self.now();
+        let changed_at = self.present();
         self.files.insert(
             fake_path(path),
             FakeFile::new(content.as_bytes(), changed_at),
@@ -138,7 +142,7 @@ impl FakeHost {
     }
 
     #[must_use]
-    pub fn now(&self) -> Timestamp {
+    pub fn present(&self) -> Timestamp {
         Timestamp(self.clock)
     }
 
@@ -179,7 +183,7 @@ impl FakeHost {
         };
         let before = self.files.clone();
         let output = behaviour(program, &mut self.files);
-        let now = self.now();
+        let now = self.present();
         for (path, file) in &mut self.files {
             if before.get(path) != Some(file) {
                 file.changed_at = now;

@@ -105,7 +105,7 @@ impl FakeHost {
             broken: true,
             held: state.held,
         };
-        let now = self.now();
+        let now = self.present();
         let list = fake_path(&format!("/var/lib/dpkg/info/{name}.list"));
         self.files
             .insert(list, FakeFile::new(version.as_bytes(), now));

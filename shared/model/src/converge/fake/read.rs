@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::FakeHost;
 use crate::digest::Digest;
 use crate::host::{
-    FileKind, FileState, GroupState, HostError, HostResult, PackageState, Probe, ProbeOutcome,
-    Program, ProgramOutput, ReadHost, RestartRecord, UnitState, UserState,
+    CertificateState, FileKind, FileState, GroupState, HostError, HostResult, HttpAnswer,
+    PackageState, Probe, ProbeOutcome, Program, ProgramOutput, ReadHost, RestartRecord, UnitState,
+    UserState,
 };
 use crate::path::AbsolutePath;
 use crate::time::Timestamp;
@@ -81,6 +82,7 @@ impl ReadHost for FakeHost {
         let what = match probe {
             Probe::Tcp(what) | Probe::Http { url: what, .. } | Probe::Service(what) => what,
             Probe::Command(program) => &program.argv[0],
+            Probe::Live(question) => return Ok(crate::live::probe(question, self)),
         };
         let from = self.holds_from.get(what).copied().unwrap_or_default();
         let holds = self.since_start() >= from;
@@ -101,6 +103,24 @@ impl ReadHost for FakeHost {
 
     fn marked_at(&self, key: &str) -> HostResult<Option<Timestamp>> {
         Ok(self.marks.get(key).map(|(_, at)| *at))
+    }
+
+    fn http_get(&self, url: &str, _: Duration) -> HostResult<HttpAnswer> {
+        let answer = self.web.get(&format!("GET {url}")).cloned();
+        answer.ok_or_else(|| HostError::failed(format!("ask {url}"), "nothing listens there"))
+    }
+
+    fn certificate(
+        &self,
+        path: &AbsolutePath,
+        _: &AbsolutePath,
+        _: &AbsolutePath,
+    ) -> HostResult<Option<CertificateState>> {
+        Ok(self.certificates.get(path).cloned())
+    }
+
+    fn now(&self) -> Timestamp {
+        self.present()
     }
 
     fn blob(&self, digest: &Digest) -> HostResult<Vec<u8>> {

@@ -7,7 +7,8 @@ use serde_json::Value as Json;
 use super::FakeHost;
 use crate::catalog::{Catalog, Entry};
 use crate::converge::{
-    ApplyReport, Plan, PlanOutcome, Planned, PrepareError, Prepared, Silent, apply, plan, prepare,
+    ApplyReport, Part, Plan, PlanOutcome, Planned, PrepareError, Prepared, Silent, apply, plan,
+    prepare,
 };
 use crate::digest::Digest;
 use crate::host::HostError;
@@ -100,7 +101,7 @@ impl Scene {
     /// It cannot be prepared.
     pub fn apply(&self, host: &mut FakeHost) -> ApplyReport {
         host.blobs.extend(self.blobs.clone());
-        apply(&self.prepared(), None, host, &mut Silent)
+        apply(&self.prepared(), Part::WHOLE, None, host, &mut Silent)
     }
 
     fn with_blobs(&self, host: &FakeHost) -> FakeHost {
@@ -178,6 +179,7 @@ pub fn check_converges(scene: &Scene, host: &mut FakeHost) -> (Plan, ApplyReport
     host.blobs.extend(scene.blobs.clone());
     let report = apply(
         &scene.prepared(),
+        Part::WHOLE,
         Some(&first.approval()),
         host,
         &mut Silent,

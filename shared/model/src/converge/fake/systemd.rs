@@ -172,7 +172,7 @@ impl FakeHost {
         };
         let link = FakeFile {
             kind,
-            ..FakeFile::new(b"", self.now())
+            ..FakeFile::new(b"", self.present())
         };
         self.files.insert(path, link);
         self.load_all();
@@ -192,7 +192,7 @@ impl FakeHost {
         let on_disk = self.definition(name);
         let process = Process {
             invocation: format!("{name}@{}", self.clock),
-            started_at: self.now(),
+            started_at: self.present(),
             has_read: BTreeMap::new(),
         };
         let unit = self.unit_mut(name);

@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::{FakeFile, FakeHost, fake_user};
 use crate::digest::Digest;
 use crate::host::{
-    Content, FileKind, GroupState, Host, HostError, HostResult, Ownership, PackageRequest, Program,
-    ProgramOutput, ReadHost, RestartRecord, UnitVerb, UserRequest,
+    CertificateOrder, CertificateState, Content, FileKind, GroupState, Host, HostError, HostResult,
+    HttpAnswer, HttpRequest, Ownership, PackageRequest, Program, ProgramOutput, ReadHost,
+    RestartRecord, UnitVerb, UserRequest,
 };
 use crate::path::AbsolutePath;
 
@@ -33,7 +34,7 @@ impl FakeHost {
             return refuse("there is a directory".to_owned());
         }
         let Ownership { mode, owner, group } = ownership.clone();
-        let changed_at = self.now();
+        let changed_at = self.present();
         let file = FakeFile {
             kind,
             content,
@@ -58,7 +59,8 @@ impl FakeHost {
             .map(|word| word.replace("{}", path.as_str()))
             .collect();
         let mut copy = self.clone();
-        copy.files.insert(path, FakeFile::new(content, self.now()));
+        copy.files
+            .insert(path, FakeFile::new(content, self.present()));
         let output = copy.run(&Program {
             argv,
             ..program.clone()
@@ -100,7 +102,7 @@ impl Host for FakeHost {
 
     fn set_ownership(&mut self, path: &AbsolutePath, ownership: &Ownership) -> HostResult<()> {
         self.step(format!("chown {path}"), |host| {
-            let now = host.now();
+            let now = host.present();
             let Some(file) = host.files.get_mut(path) else {
                 return Err(HostError::failed(
                     format!("chown {path}"),
@@ -183,7 +185,7 @@ impl Host for FakeHost {
 
     fn set_mark(&mut self, key: &str, digest: Digest) -> HostResult<()> {
         self.step(format!("mark {key}"), |host| {
-            host.marks.insert(key.to_owned(), (digest, host.now()));
+            host.marks.insert(key.to_owned(), (digest, host.present()));
             Ok(())
         })
     }
@@ -205,7 +207,7 @@ impl Host for FakeHost {
             user.shell = request.shell.unwrap_or_else(|| user.shell.clone());
             user.comment = request.comment.unwrap_or_else(|| user.comment.clone());
             user.groups = request.groups.unwrap_or_else(|| user.groups.clone());
-            let now = host.now();
+            let now = host.present();
             let passwd = super::fake_path("/etc/passwd");
             host.files.insert(passwd, FakeFile::new(b"", now));
             Ok(())
@@ -221,6 +223,35 @@ impl Host for FakeHost {
                     gid: gid.unwrap_or(free),
                 },
             );
+            Ok(())
+        })
+    }
+
+    fn http_send(&mut self, request: &HttpRequest) -> HostResult<HttpAnswer> {
+        let what = format!("{:?} {}", request.method, request.url).to_owned();
+        self.step(what.clone(), |host| {
+            let (method, url) = what.split_once(' ').unwrap_or_default();
+            let key = format!("{} {url}", method.to_uppercase());
+            let answer = host.web.get(&key).cloned();
+            answer.ok_or_else(|| HostError::failed(format!("ask {url}"), "nothing listens there"))
+        })
+    }
+
+    /// It is for one name, `ordered`, and for a year.
+    fn order_certificate(&mut self, order: &CertificateOrder) -> HostResult<()> {
+        let order = order.clone();
+        self.step(format!("order {}", order.certificate), |host| {
+            let starts = host.present();
+            let state = CertificateState {
+                names: vec!["ordered".to_owned()],
+                starts,
+                expires: starts.plus(Duration::from_secs(365 * 24 * 3600)),
+                consistent: true,
+            };
+            host.certificates.insert(order.certificate.clone(), state);
+            for path in [&order.certificate, &order.key, &order.authority] {
+                host.lay(path, FileKind::File, b"pem".to_vec(), &order.ownership)?;
+            }
             Ok(())
         })
     }

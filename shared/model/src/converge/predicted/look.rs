@@ -1,11 +1,14 @@
 //! Looking at the machine as it will be.
 
+use std::time::Duration;
+
 use super::{LATER, Path, Pending, Predicted};
 use crate::converge::known::{self, hand_on};
 use crate::digest::Digest;
 use crate::host::{
-    FileState, Fingerprint, GroupState, HostError, HostResult, PackageState, Probe, ProbeOutcome,
-    Program, ProgramOutput, ReadHost, RestartRecord, UnitState, UserState,
+    CertificateState, FileState, Fingerprint, GroupState, HostError, HostResult, HttpAnswer,
+    PackageState, Probe, ProbeOutcome, Program, ProgramOutput, ReadHost, RestartRecord, UnitState,
+    UserState,
 };
 use crate::path::AbsolutePath;
 use crate::resource::ResourceId;
@@ -119,6 +122,9 @@ impl ReadHost for Predicted<'_> {
         restart_record(unit: &str) -> HostResult<Option<RestartRecord>>;
         mark(key: &str) -> HostResult<Option<Digest>>;
         marked_at(key: &str) -> HostResult<Option<Timestamp>>;
+        http_get(url: &str, timeout: Duration) -> HostResult<HttpAnswer>;
+        certificate(path: &AbsolutePath, key: &AbsolutePath, authority: &AbsolutePath) -> HostResult<Option<CertificateState>>;
+        now() -> Timestamp;
         blob(digest: &Digest) -> HostResult<Vec<u8>>;
     }
 }
