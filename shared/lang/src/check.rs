@@ -95,6 +95,7 @@ fn node(name: &str, index: usize, environment: Option<&str>) -> Option<NodeInput
         roles: Vec::new(),
         labels,
         facts,
+        generation: 0,
     })
 }
 

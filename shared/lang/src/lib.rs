@@ -25,7 +25,7 @@ mod tree;
 mod yaml;
 
 pub use check::{check, has_errors};
-pub use compile::{Compilation, Compiled, compile};
+pub use compile::{Compilation, Compiled, Deed, NodeAction, Once, compile};
 pub use fleet::{DummySecrets, Fleet, NodeInput, SecretStore};
 pub use report::Finding;
 pub use role::RoleInfo;

@@ -61,7 +61,7 @@ pub fn select(target: &str, fleet: &Fleet) -> Result<Vec<NodeName>, Box<Diagnost
     Ok(selected)
 }
 
-const NODE: &[&str] = &["name", "address", "roles", "labels"];
+const NODE: &[&str] = &["name", "address", "roles", "labels", "generation"];
 const FACTS: &[&str] = &["os", "kernel", "cpu", "memory", "network", "disks"];
 const NAMES: &[&str] = &[
     "all", "node", "role", "roles", "label", "labels", "env", "facts",
@@ -166,6 +166,7 @@ impl Scope for TargetScope<'_> {
                 Some(address) => Lookup::Found(address.as_str().into()),
                 None => Lookup::Unknown,
             },
+            ["node", "generation"] => Lookup::Found(Value::Integer(self.node.generation.into())),
             ["role" | "roles"] | ["node", "roles"] => Lookup::Found(self.roles()),
             ["env"] => self.label(ENV),
             ["label" | "labels", key] | ["node", "labels", key] => self.label(key),

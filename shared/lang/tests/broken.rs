@@ -20,11 +20,11 @@ macro_rules! broken {
 }
 
 broken! {
+    cluster
     dangling_reference
     data_values
     dependency_cycle
     expression
-    later_versions
     loops
     misnamed
     parameter_expressions

@@ -22,6 +22,7 @@ pub(super) fn node_value(input: &NodeInput) -> Value {
         ("address", address),
         ("roles", Value::List(roles)),
         ("labels", labels(&input.labels)),
+        ("generation", Value::Integer(input.generation.into())),
     ])
 }
 

@@ -10,7 +10,7 @@ use brine_model::value::{Map, Value};
 
 use super::scope::FormulaScope;
 use super::{Compiler, NodeState};
-use crate::formula::{Declaration, ForEach, Formula};
+use crate::formula::{Declaration, ForEach, Formula, Once, live};
 use crate::issue::Issue;
 
 /// A resource on its way into the catalog.
@@ -21,6 +21,15 @@ pub(super) struct Planned {
     /// As written, expressions evaluated: for the places of what the fields name.
     pub(super) fields: Spanned,
     pub(super) require: Vec<(ResourceId, Span)>,
+    /// Some: done on one member of the role, not on each.
+    pub(super) once: Option<OnceOn>,
+}
+
+/// Where something that is done once is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OnceOn {
+    /// A condition over live facts; none takes any member.
+    pub(super) condition: Option<String>,
 }
 
 #[derive(Default)]
@@ -122,7 +131,11 @@ impl Compiler<'_> {
                 required(&require.evaluate(scope, sources, issues)?, issues)
             }),
         };
-        let (Some(ids), Some(require), true) = (ids, require, complete) else {
+        let once = match &declaration.once {
+            None => Some(None),
+            Some(once) => self.once_on(once, formula, scope, issues).map(Some),
+        };
+        let (Some(ids), Some(require), Some(once), true) = (ids, require, once, complete) else {
             return;
         };
         let fields = Spanned {
@@ -151,10 +164,32 @@ impl Compiler<'_> {
                     span,
                     fields: fields.clone(),
                     require: require.clone(),
+                    once: once.clone(),
                 }),
                 Err(error) => issues.extend(Issue::from_misfits(error)),
             }
         }
+    }
+}
+
+impl Compiler<'_> {
+    fn once_on(
+        &self,
+        once: &Once,
+        formula: &Formula,
+        scope: &FormulaScope<'_>,
+        issues: &mut Vec<Issue>,
+    ) -> Option<OnceOn> {
+        let Some(on) = &once.on else {
+            return Some(OnceOn { condition: None });
+        };
+        let text = scope.evaluate(issues, |scope, issues| {
+            on.evaluate(scope, &self.library.sources, issues)
+        })?;
+        let condition = live::condition(&text, formula, self.library, issues)?;
+        Some(OnceOn {
+            condition: Some(condition),
+        })
     }
 }
 

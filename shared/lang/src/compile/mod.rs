@@ -1,9 +1,11 @@
 //! (library, fleet, secrets) → a catalog for each node.
 
+mod actions;
 mod context;
 mod expand;
 mod members;
 mod merge;
+mod once;
 mod order;
 mod parameters;
 mod paths;
@@ -20,6 +22,9 @@ use brine_model::digest::Digest;
 use brine_model::name::{FormulaName, NodeName, RoleName};
 use brine_model::span::Span;
 use brine_model::value::{Map, Value};
+
+pub use actions::{Deed, NodeAction};
+pub use once::Once;
 
 use crate::data::ENV;
 use crate::fleet::{Fleet, NodeInput, SecretStore};
@@ -47,6 +52,35 @@ pub struct Compilation {
 pub struct Compiled {
     pub catalog: Catalog,
     pub policies: Vec<Policy>,
+    /// In the order of their places in the catalog.
+    pub once: Vec<Once>,
+    pub actions: Vec<NodeAction>,
+}
+
+impl Compiled {
+    /// All blobs that the catalog and what is done once name.
+    #[must_use]
+    pub fn blobs(&self) -> Vec<Digest> {
+        let mut found = self.catalog.blobs();
+        for once in &self.once {
+            found.extend(self.catalog_of(once).blobs());
+        }
+        found
+    }
+
+    /// A catalog of its own for something that is done once.
+    #[must_use]
+    pub fn catalog_of(&self, once: &Once) -> Catalog {
+        let context = once.context.clone();
+        Catalog {
+            node: self.catalog.node.clone(),
+            resources: vec![once.entry.clone()],
+            contexts: context
+                .map(|context| (once.entry.formula.clone(), context))
+                .into_iter()
+                .collect(),
+        }
+    }
 }
 
 /// Compiles a catalog for every node of the fleet. Equal inputs give equal bytes.
@@ -174,7 +208,7 @@ impl<'a> Compiler<'a> {
                 catalogs.insert(name, compiled);
             }
         }
-        let needed = catalogs.values().flat_map(|c: &Compiled| c.catalog.blobs());
+        let needed = catalogs.values().flat_map(Compiled::blobs);
         let needed = needed.collect::<BTreeSet<_>>();
         self.blobs
             .borrow_mut()
@@ -202,7 +236,7 @@ impl<'a> Compiler<'a> {
         let mut planned = Vec::new();
         let mut skipped = BTreeSet::new();
         let mut contexts = BTreeMap::new();
-        let mut health = BTreeMap::new();
+        let mut seen = Vec::new();
         let mut whole = true;
         for formula in node
             .formulas
@@ -219,21 +253,36 @@ impl<'a> Compiler<'a> {
             {
                 contexts.insert(formula.name.clone(), pruned);
             }
-            health.insert(&formula.name, self.health(node, formula, &context, issues));
+            seen.push((formula, context));
             planned.extend(expansion.planned);
             skipped.extend(expansion.skipped);
         }
         let planned = merge::merge(planned, issues);
         // Where something is missing already, what refers to it is no finding of its own.
         let known = whole.then_some(&skipped);
-        let resources = order::order(planned, known, &self.library.sources, issues)?;
-        let policies = policy::policies(self.library, &node.input.roles, &health);
+        let ordered = order::order(planned, known, &self.library.sources, issues)?;
+        let (resources, once) = once::part(ordered, &contexts);
+        let (mut demands, mut actions) = (BTreeMap::new(), Vec::new());
+        for (formula, context) in &seen {
+            let demanded = self.demands(node, formula, context, &resources, issues);
+            demands.insert(formula.name.clone(), demanded);
+            // What refers to a resource that is missing already is no finding of its own.
+            if whole {
+                actions.extend(self.actions(node, formula, context, &resources, issues));
+            }
+        }
+        let policies = policy::policies(self.library, &node.input.roles, &demands);
         let catalog = Catalog {
             node: node.input.name.clone(),
             resources,
             contexts,
         };
-        Some(Compiled { catalog, policies })
+        Some(Compiled {
+            catalog,
+            policies,
+            once,
+            actions,
+        })
     }
 
     fn nodes_within(&self, reach: &Reach) -> Option<BTreeSet<NodeName>> {

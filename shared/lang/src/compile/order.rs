@@ -8,7 +8,7 @@ use brine_model::resource::{ResourceId, Subject};
 use brine_model::span::{Node, Span, Spanned};
 use brine_model::value::Value;
 
-use super::expand::Planned;
+use super::expand::{OnceOn, Planned};
 use crate::issue::Issue;
 use crate::source::Sources;
 
@@ -21,6 +21,14 @@ enum Edge {
     Watched,
     /// A file and its directory, a service and its unit.
     Needed,
+    /// What is done once is a barrier: everything written before it comes before it.
+    Barrier,
+}
+
+/// One resource in its place.
+pub(super) struct Ordered {
+    pub(super) entry: Entry,
+    pub(super) once: Option<OnceOn>,
 }
 
 /// Sorts. `skipped` are ids that are declared but not on this node; none if resources are missing
@@ -30,7 +38,7 @@ pub(super) fn order(
     skipped: Option<&BTreeSet<ResourceId>>,
     sources: &Sources,
     issues: &mut Vec<Issue>,
-) -> Option<Vec<Entry>> {
+) -> Option<Vec<Ordered>> {
     let graph = Graph::build(&planned, skipped, issues);
     let Some(sorted) = graph.sort() else {
         issues.push(graph.cycle(&planned, sources));
@@ -42,15 +50,21 @@ pub(super) fn order(
         .collect::<Vec<_>>();
     let mut entries = planned
         .into_iter()
-        .map(|planned| Some(planned.entry))
+        .map(|planned| {
+            Some(Ordered {
+                entry: planned.entry,
+                once: planned.once,
+            })
+        })
         .collect::<Vec<_>>();
     let sorted = sorted.into_iter().filter_map(|index| {
-        let mut entry = entries[index].take()?;
-        entry.require = graph.behind[index]
-            .keys()
-            .map(|&other| ids[other].clone())
+        let mut ordered = entries[index].take()?;
+        ordered.entry.require = graph.behind[index]
+            .iter()
+            .filter(|(_, edge)| **edge != Edge::Barrier)
+            .map(|(&other, _)| ids[other].clone())
             .collect();
-        Some(entry)
+        Some(ordered)
     });
     Some(sorted.collect())
 }
@@ -112,6 +126,18 @@ impl Graph {
                 }
             }
         }
+        for (place, _) in planned
+            .iter()
+            .enumerate()
+            .filter(|(_, one)| one.once.is_some())
+        {
+            for earlier in 0..place {
+                behind[place].entry(earlier).or_insert(Edge::Barrier);
+            }
+            for edges in &mut behind[place + 1..] {
+                edges.entry(place).or_insert(Edge::Barrier);
+            }
+        }
         Self { behind }
     }
 
@@ -151,6 +177,12 @@ impl Graph {
             let why = match self.behind[index].get(&next) {
                 Some(Edge::Required) => format!("requires {}", name(next)),
                 Some(Edge::Watched) => format!("watches {}", name(next)),
+                Some(Edge::Barrier) => {
+                    format!(
+                        "is written after {}, and one of them is done `once`",
+                        name(next)
+                    )
+                }
                 _ => format!("stands on {}", name(next)),
             };
             issue = issue.with_place(planned[index].span, why);

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use brine_model::catalog::Health;
+use brine_model::catalog::{End, Health, OnFailure};
 use brine_model::deserialize::{Error, from_spanned};
-use brine_model::host::{Probe, Program};
+use brine_model::host::{LiveQuestion, Probe, Program};
 use brine_model::name::FormulaName;
 use brine_model::resources::unit_of;
 use brine_model::span::{Node, Spanned};
@@ -17,9 +17,6 @@ use crate::dynamic::{Dynamic, Mention};
 use crate::issue::Issue;
 use crate::source::Sources;
 
-/// Keys of the design that no version has yet.
-const LATER: &[&str] = &["formed", "order", "drain", "undrain", "on_failure"];
-
 /// How long a health condition may take to hold where the formula does not say.
 const WITHIN: Duration = Duration::from_secs(30);
 
@@ -28,6 +25,13 @@ pub(crate) struct Cluster {
     /// One map each.
     pub(crate) healthy: Vec<Dynamic>,
     pub(crate) max_unavailable: Option<Dynamic>,
+    /// A condition over live facts.
+    pub(crate) formed: Option<Dynamic>,
+    pub(crate) order: Vec<(End, Dynamic)>,
+    /// One map each, as under `healthy`.
+    pub(crate) drain: Vec<Dynamic>,
+    pub(crate) undrain: Vec<Dynamic>,
+    pub(crate) on_failure: OnFailure,
 }
 
 #[derive(Deserialize)]
@@ -37,6 +41,24 @@ struct Written {
     _healthy: IgnoredAny,
     #[serde(default, rename = "max_unavailable")]
     _max_unavailable: IgnoredAny,
+    #[serde(default, rename = "formed")]
+    _formed: IgnoredAny,
+    #[serde(default, rename = "order")]
+    _order: IgnoredAny,
+    #[serde(default, rename = "drain")]
+    _drain: IgnoredAny,
+    #[serde(default, rename = "undrain")]
+    _undrain: IgnoredAny,
+    #[serde(default)]
+    on_failure: WrittenOnFailure,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+enum WrittenOnFailure {
+    #[default]
+    Stop,
+    Revert,
 }
 
 #[derive(Deserialize)]
@@ -51,6 +73,8 @@ struct Condition {
     #[serde(default)]
     service: Option<String>,
     #[serde(default)]
+    live: Option<IgnoredAny>,
+    #[serde(default)]
     status: Option<u16>,
     #[serde(default)]
     within: Option<String>,
@@ -58,51 +82,98 @@ struct Condition {
 
 impl Cluster {
     pub(crate) fn parse(value: &Spanned, sources: &Sources, issues: &mut Vec<Issue>) -> Self {
-        let mut value = value.clone();
-        if let Node::Map(pairs) = &mut value.node {
-            pairs.retain(|(key, _)| {
-                let later = LATER.contains(&key.text.as_str());
-                if later {
-                    let message =
-                        format!("`{}` is not supported by this version of Brine", key.text);
-                    issues.push(Issue::error(key.span, message));
-                }
-                !later
-            });
-        }
-        if let Err(error) = from_spanned::<Written>(&value) {
-            issues.extend(Issue::from_misfits(error));
-        }
-        let healthy = match value.get("healthy") {
-            None => Vec::new(),
-            Some(Spanned {
-                node: Node::List(items),
-                ..
-            }) => items.clone(),
-            Some(one) => vec![one.clone()],
+        let on_failure = match from_spanned::<Written>(value) {
+            Ok(written) => match written.on_failure {
+                WrittenOnFailure::Stop => OnFailure::Stop,
+                WrittenOnFailure::Revert => OnFailure::Revert,
+            },
+            Err(error) => {
+                issues.extend(Issue::from_misfits(error));
+                OnFailure::Stop
+            }
         };
-        Self {
-            healthy: healthy
-                .iter()
+        let mut several = |key: &str| -> Vec<Dynamic> {
+            let items = value.get(key).map(one_or_many).unwrap_or_default();
+            let parsed = items.iter().map(|one| Dynamic::parse(one, sources, issues));
+            parsed.collect()
+        };
+        let (healthy, drain, undrain) = (several("healthy"), several("drain"), several("undrain"));
+        let mut one = |key: &str| {
+            value
+                .get(key)
                 .map(|one| Dynamic::parse(one, sources, issues))
+        };
+        let (max_unavailable, formed) = (one("max_unavailable"), one("formed"));
+        let order = value.get("order").map(one_or_many).unwrap_or_default();
+        Self {
+            healthy,
+            max_unavailable,
+            formed,
+            order: order
+                .iter()
+                .filter_map(|rule| order_rule(rule, sources, issues))
                 .collect(),
-            max_unavailable: value
-                .get("max_unavailable")
-                .map(|number| Dynamic::parse(number, sources, issues)),
+            drain,
+            undrain,
+            on_failure,
         }
     }
 
     pub(crate) fn mentions(&self, sources: &Sources, found: &mut Vec<Mention>) {
-        let parts = self.healthy.iter().chain(&self.max_unavailable);
+        let parts = self
+            .healthy
+            .iter()
+            .chain(&self.max_unavailable)
+            .chain(&self.formed)
+            .chain(self.order.iter().map(|(_, rule)| rule))
+            .chain(&self.drain)
+            .chain(&self.undrain);
         parts.for_each(|part| part.mentions(sources, found));
     }
 }
 
-/// Reads one health condition, its expressions evaluated.
+fn one_or_many(value: &Spanned) -> Vec<Spanned> {
+    match &value.node {
+        Node::List(items) => items.clone(),
+        _ => vec![value.clone()],
+    }
+}
+
+/// `first: CONDITION` or `last: CONDITION`.
+fn order_rule(
+    rule: &Spanned,
+    sources: &Sources,
+    issues: &mut Vec<Issue>,
+) -> Option<(End, Dynamic)> {
+    let pair = match &rule.node {
+        Node::Map(pairs) if pairs.len() == 1 => pairs.first(),
+        _ => None,
+    };
+    let end = pair.and_then(|(key, _)| match key.text.as_str() {
+        "first" => Some(End::First),
+        "last" => Some(End::Last),
+        _ => None,
+    });
+    let (Some((_, condition)), Some(end)) = (pair, end) else {
+        issues.push(
+            Issue::error(rule.span, "a rule of the order is `first: …` or `last: …`")
+                .with_help("`- last: patroni.role = \"leader\"`"),
+        );
+        return None;
+    };
+    Some((end, Dynamic::parse(condition, sources, issues)))
+}
+
+/// Reads one health condition, its expressions evaluated. `live` reads a condition over live facts
+/// and reports what is wrong with it by itself: then there is none.
 ///
 /// # Errors
 /// In words for people, with the place.
-pub(crate) fn health(value: &Spanned, formula: &FormulaName) -> Result<Health, Error> {
+pub(crate) fn health(
+    value: &Spanned,
+    formula: &FormulaName,
+    live: &mut dyn FnMut(&Spanned) -> Option<LiveQuestion>,
+) -> Result<Option<Health>, Error> {
     let condition: Condition = from_spanned(value)?;
     let misfit = |key: &str, message: String| {
         Error::new(
@@ -155,16 +226,24 @@ pub(crate) fn health(value: &Spanned, formula: &FormulaName) -> Result<Health, E
     let service = condition
         .service
         .map(|name| Ok(Probe::Service(unit_of(&name))));
+    let asks_live = condition.live.is_some();
     let mut probes = [http, tcp, command, service].into_iter().flatten();
-    match (probes.next(), probes.next()) {
-        (Some(probe), None) => Ok(Health {
+    let health = |probe| {
+        Some(Health {
             formula: formula.clone(),
-            probe: probe?,
+            probe,
             within: u32::try_from(within.as_secs().max(1)).unwrap_or(u32::MAX),
-        }),
+        })
+    };
+    match (probes.next(), probes.next()) {
+        (None, None) if asks_live => {
+            let question = value.get("live").and_then(live);
+            Ok(question.map(Probe::Live).and_then(health))
+        }
+        (Some(probe), None) if !asks_live => Ok(health(probe?)),
         _ => Err(
             Error::new(value.span, "a health condition asks exactly one question").with_help(
-                "give one of `http`, `tcp`, `command`, `service`; several conditions are a list",
+                "give one of `http`, `tcp`, `command`, `service`, `live`; several conditions are a list",
             ),
         ),
     }

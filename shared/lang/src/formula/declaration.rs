@@ -23,6 +23,14 @@ pub(crate) struct Declaration {
     pub(crate) require: Option<Dynamic>,
     pub(crate) when: Option<Scalar>,
     pub(crate) for_each: Option<ForEach>,
+    pub(crate) once: Option<Once>,
+}
+
+/// `once: true`, or `once: EXPRESSION` over live facts.
+#[derive(Debug)]
+pub(crate) struct Once {
+    /// On the one member of whom this holds; none: on any.
+    pub(crate) on: Option<Dynamic>,
 }
 
 /// `for_each: ${{ roles.db }}` with `as: peer`.
@@ -64,6 +72,7 @@ impl Declaration {
             require: None,
             when: None,
             for_each: None,
+            once: None,
         };
         let before = issues.len();
         for (key, value) in fields {
@@ -85,10 +94,7 @@ impl Declaration {
                 });
             }
             "as" => {}
-            "once" => issues.push(
-                Issue::error(key.span, "`once` is not supported by this version of Brine")
-                    .with_help("a resource is in the catalog of every member of the role"),
-            ),
+            "once" => self.read_once(value, sources, issues),
             name if self.kind.fields.contains(&name) => {
                 self.fields
                     .push((key.clone(), Dynamic::parse(value, sources, issues)));
@@ -115,6 +121,22 @@ impl Declaration {
                 );
             }
         }
+    }
+
+    fn read_once(&mut self, value: &Spanned, sources: &Sources, issues: &mut Vec<Issue>) {
+        let on = match value.clone().into_value() {
+            Value::Bool(false) => return,
+            Value::Bool(true) => None,
+            Value::String(_) => Some(Dynamic::parse(value, sources, issues)),
+            other => {
+                let message = format!("expected `true` or an expression, found {}", other.kind());
+                issues.push(Issue::error(value.span, message).with_help(
+                    "`once: true` takes any member, `once: patroni.role = \"leader\"` that one",
+                ));
+                return;
+            }
+        };
+        self.once = Some(Once { on });
     }
 
     fn read_alias(&mut self, fields: &[(Key, Spanned)], issues: &mut Vec<Issue>) {
@@ -150,6 +172,9 @@ impl Declaration {
         }
         if let Some(require) = &self.require {
             require.mentions(sources, found);
+        }
+        if let Some(on) = self.once.as_ref().and_then(|once| once.on.as_ref()) {
+            on.mentions(sources, found);
         }
         self.fields
             .iter()

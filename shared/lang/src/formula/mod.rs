@@ -1,8 +1,10 @@
 //! `formulas/NAME/formula.yaml` with its templates.
 
+pub(crate) mod action;
 pub(crate) mod cluster;
 mod declaration;
 mod kind;
+pub(crate) mod live;
 mod names;
 mod parameter;
 mod template;
@@ -19,8 +21,9 @@ use crate::dynamic::Mention;
 use crate::issue::Issue;
 use crate::source::Sources;
 
+pub(crate) use action::Action;
 pub(crate) use cluster::Cluster;
-pub(crate) use declaration::{Declaration, ForEach};
+pub(crate) use declaration::{Declaration, ForEach, Once};
 pub(crate) use kind::ParameterType;
 pub(crate) use names::check_mentions;
 pub(crate) use parameter::Parameter;
@@ -35,6 +38,7 @@ pub(crate) struct Formula {
     pub(crate) parameters: BTreeMap<String, Parameter>,
     pub(crate) resources: Vec<Declaration>,
     pub(crate) cluster: Cluster,
+    pub(crate) actions: BTreeMap<String, Action>,
     /// By the path below `templates/`.
     pub(crate) templates: BTreeMap<String, TemplateFile>,
     /// What its expressions read; templates have their own.
@@ -58,6 +62,8 @@ struct Written {
     _resources: IgnoredAny,
     #[serde(default, rename = "cluster")]
     _cluster: IgnoredAny,
+    #[serde(default, rename = "actions")]
+    _actions: IgnoredAny,
 }
 
 impl Formula {
@@ -81,6 +87,7 @@ impl Formula {
             parameters: BTreeMap::new(),
             resources: Vec::new(),
             cluster: Cluster::default(),
+            actions: BTreeMap::new(),
             templates,
             mentions: Vec::new(),
             broken: false,
@@ -91,6 +98,7 @@ impl Formula {
         if let Some(cluster) = file.get("cluster") {
             formula.cluster = Cluster::parse(cluster, sources, issues);
         }
+        formula.read_actions(file, sources, issues);
         formula.collect_mentions(sources);
         formula.broken = issues[before..].iter().any(Issue::is_error);
         formula
@@ -151,6 +159,24 @@ impl Formula {
             .collect();
     }
 
+    fn read_actions(&mut self, file: &Spanned, sources: &Sources, issues: &mut Vec<Issue>) {
+        let Some(actions) = file.get("actions") else {
+            return;
+        };
+        let Node::Map(pairs) = &actions.node else {
+            issues.push(
+                Issue::error(actions.span, "expected a map of actions")
+                    .with_help("`restart: { description: …, do: KIND:ID, verb: restart }`"),
+            );
+            return;
+        };
+        for (key, value) in pairs {
+            if let Some(action) = Action::parse(key, value, sources, issues) {
+                self.actions.insert(key.text.clone(), action);
+            }
+        }
+    }
+
     fn collect_mentions(&mut self, sources: &Sources) {
         let found = &mut self.mentions;
         for parameter in self.parameters.values() {
@@ -162,6 +188,9 @@ impl Formula {
             .iter()
             .for_each(|resource| resource.mentions(sources, found));
         self.cluster.mentions(sources, found);
+        self.actions
+            .values()
+            .for_each(|action| action.mentions(sources, found));
     }
 
     /// Everything that it reads, in YAML and in templates.

@@ -14,7 +14,7 @@ use super::Formula;
 use crate::dynamic::Mention;
 use crate::issue::Issue;
 
-const NODE: &[&str] = &["name", "address", "roles", "labels"];
+const NODE: &[&str] = &["name", "address", "roles", "labels", "generation"];
 
 /// Reports the mentions of `formula` that no node can have.
 pub(crate) fn check_mentions(

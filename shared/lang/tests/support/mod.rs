@@ -41,6 +41,7 @@ pub fn fleet(lines: &str) -> Fleet {
                 .collect(),
             labels: std::collections::BTreeMap::new(),
             facts: Some(facts()),
+            generation: 0,
         }
     });
     Fleet {
