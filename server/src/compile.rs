@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use brine_lang::{Compilation, Fleet, NodeInput};
+use brine_lang::{Compilation, Compiled, Fleet, NodeInput};
+use brine_model::catalog::Catalog;
 use brine_model::diagnostic::Diagnostic;
 use brine_model::digest::Digest;
 use brine_model::facts::Facts;
 use brine_model::name::NodeName;
+use brine_model::resource::ResourceId;
 use brine_wire::codec;
 use brine_wire::job::Secret;
 
-use crate::secrets::{Secrets, SecretsError};
+use crate::secrets::{Secrets, SecretsError, Session};
 use crate::states::{self, LoadError, Loaded};
 use crate::store::{CatalogBlobs, NodeRecord, Store, StoreError};
 
@@ -31,6 +33,17 @@ pub(crate) struct Snapshot {
     pub catalogs: Arc<BTreeMap<NodeName, Encoded>>,
     /// What each node's catalog needs.
     pub secrets: Arc<BTreeMap<NodeName, Vec<Secret>>>,
+    /// What is done once for a role, as each node would do it.
+    pub once: Arc<BTreeMap<(NodeName, ResourceId), OnceCatalog>>,
+}
+
+/// A catalog of its own, with one resource.
+#[derive(Debug, Clone)]
+pub(crate) struct OnceCatalog {
+    pub digest: Digest,
+    bytes: Arc<[u8]>,
+    blobs: Vec<Digest>,
+    pub secrets: Vec<Secret>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -134,30 +147,22 @@ fn compile(
         roles: node.roles.clone(),
         labels: node.labels.clone(),
         facts: facts.remove(&node.name),
+        generation: node.generation,
     };
     let fleet = Fleet {
         nodes: nodes.iter().map(input).collect(),
     };
-    let (compilation, texts) = secrets.with(|session| {
+    let (compilation, texts, once) = secrets.with(|session| {
         let compilation = brine_lang::compile(&states.tree, &fleet, session);
-        let mut texts = BTreeMap::new();
+        let (mut texts, mut once) = (BTreeMap::new(), BTreeMap::new());
         for node in &fleet.nodes {
             let Some(compiled) = compilation.catalogs.get(&node.name) else {
                 continue;
             };
-            let needed = compiled
-                .catalog
-                .secrets()
-                .into_iter()
-                .filter_map(|reference| {
-                    Some(Secret {
-                        text: session.text(&reference.name, node)?,
-                        reference,
-                    })
-                });
-            texts.insert(node.name.clone(), needed.collect());
+            texts.insert(node.name.clone(), needed(&compiled.catalog, node, session));
+            once.extend(once_catalogs(compiled, node, session));
         }
-        (compilation, texts)
+        (compilation, texts, once)
     })?;
     let encoded = compilation.catalogs.iter().filter_map(|(name, compiled)| {
         // Only a value nested deeper than the parser lets through cannot be encoded.
@@ -172,7 +177,39 @@ fn compile(
         compilation: Arc::new(compilation),
         catalogs,
         secrets: Arc::new(texts),
+        once: Arc::new(once),
     })
+}
+
+/// The texts of a catalog's secrets.
+fn needed(catalog: &Catalog, node: &NodeInput, session: &Session<'_>) -> Vec<Secret> {
+    let secrets = catalog.secrets().into_iter().filter_map(|reference| {
+        Some(Secret {
+            text: session.text(&reference.name, node)?,
+            reference,
+        })
+    });
+    secrets.collect()
+}
+
+fn once_catalogs(
+    compiled: &Compiled,
+    node: &NodeInput,
+    session: &Session<'_>,
+) -> Vec<((NodeName, ResourceId), OnceCatalog)> {
+    let catalogs = compiled.once.iter().filter_map(|once| {
+        let catalog = compiled.catalog_of(once);
+        let bytes = codec::encode(&catalog).ok()?;
+        let secrets = needed(&catalog, node, session);
+        let once_catalog = OnceCatalog {
+            digest: Digest::of(&bytes),
+            bytes: Arc::from(bytes),
+            blobs: catalog.blobs(),
+            secrets,
+        };
+        Some(((node.name.clone(), once.entry.id.clone()), once_catalog))
+    });
+    catalogs.collect()
 }
 
 impl Snapshot {
@@ -235,6 +272,21 @@ impl Snapshot {
             blobs.contents.insert(*digest, Arc::clone(bytes));
             named.push(*digest);
             blobs.catalogs.insert(*digest, named);
+        }
+        for ((_, _), once) in self
+            .once
+            .iter()
+            .filter(|((node, _), _)| nodes.contains(node))
+        {
+            let mut named = once.blobs.clone();
+            for blob in &named {
+                if let Some(content) = self.compilation.blobs.get(blob) {
+                    blobs.contents.insert(*blob, Arc::clone(content));
+                }
+            }
+            blobs.contents.insert(once.digest, Arc::clone(&once.bytes));
+            named.push(once.digest);
+            blobs.catalogs.insert(once.digest, named);
         }
         blobs
     }

@@ -13,6 +13,7 @@ use brine_lang::{NodeInput, SecretStore};
 use brine_model::digest::Digest;
 use brine_model::name::NodeName;
 use brine_model::value::{SecretRef, SecretText};
+use brine_wire::job::Secret;
 use serde::{Deserialize, Serialize};
 
 use crate::files::{self, FileError};
@@ -112,6 +113,31 @@ impl Secrets {
         Ok(value)
     }
 
+    /// The texts behind references that a catalog of earlier holds.
+    ///
+    /// # Errors
+    /// As [`Self::with`]; `Ok(Err)` names one that has changed since.
+    pub(crate) fn matching(
+        &self,
+        references: Vec<SecretRef>,
+        node: &NodeInput,
+    ) -> Result<Result<Vec<Secret>, String>, SecretsError> {
+        self.with(|session| {
+            references
+                .into_iter()
+                .map(|reference| {
+                    let same = session.get(&reference.name, node) == Some(reference.clone());
+                    let text = session.text(&reference.name, node).filter(|_| same);
+                    text.map(|text| Secret {
+                        text,
+                        reference: reference.clone(),
+                    })
+                    .ok_or(reference.name)
+                })
+                .collect()
+        })
+    }
+
     /// Forgets what only this node had: another machine of that name must not get it.
     ///
     /// # Errors
@@ -202,6 +228,7 @@ mod tests {
                 .collect(),
             labels: BTreeMap::new(),
             facts: None,
+            generation: 0,
         }
     }
 

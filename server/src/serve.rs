@@ -89,7 +89,13 @@ impl Server {
         let secrets = Arc::new(Secrets::new(data.secrets(), key));
         let fleet = fleet::spawn();
         let stopping = CancellationToken::new();
-        let runs = Runs::new(store.clone(), fleet.clone(), limits, stopping.clone());
+        let runs = Runs::new(
+            store.clone(),
+            fleet.clone(),
+            limits,
+            secrets.clone(),
+            stopping.clone(),
+        );
         let compiler = Compiler::new(
             settings.states.clone(),
             Arc::clone(&secrets),

@@ -22,7 +22,7 @@ impl Moment<'_> {
         !matches!(self.standings.get(name), Some(Standing::Available))
     }
 
-    /// The roles of `member` that have a member to miss; the others are just being formed.
+    /// The roles of `member` that exist; the others are just being formed.
     pub(super) fn formed_roles<'m>(
         &self,
         member: &'m Member,
@@ -113,8 +113,5 @@ impl Moment<'_> {
 }
 
 fn is_formed(setup: &Setup, role: &RoleName) -> bool {
-    setup
-        .members
-        .values()
-        .any(|member| member.formed.contains(role))
+    setup.roles.get(role).is_some_and(|rule| !rule.forming)
 }

@@ -6,7 +6,7 @@ use brine_model::name::NodeName;
 
 use super::gate::Moment;
 use super::waves::waves;
-use super::{Action, End, Input, Setup, Standing, Verdict, Work};
+use super::{Action, End, Input, Rank, Setup, Standing, Verdict, Work};
 use crate::runs::outcome::StepOutcome;
 
 /// One rollout, from its first question to its end.
@@ -19,6 +19,7 @@ pub(crate) struct Rollout {
     checking: BTreeSet<NodeName>,
     /// Answers for the step at hand, and who has yet to answer.
     standings: BTreeMap<NodeName, Standing>,
+    ranks: BTreeMap<NodeName, Rank>,
     asked: BTreeSet<NodeName>,
     /// Why no further step begins.
     stop: Option<Verdict>,
@@ -34,6 +35,7 @@ impl Rollout {
             applying: BTreeSet::new(),
             checking: BTreeSet::new(),
             standings: BTreeMap::new(),
+            ranks: BTreeMap::new(),
             asked: BTreeSet::new(),
             stop: None,
             finished: false,
@@ -49,8 +51,9 @@ impl Rollout {
     pub(crate) fn input(&mut self, input: Input) -> Vec<Action> {
         let mut actions = Vec::new();
         match input {
-            Input::Standing(name, standing) => {
+            Input::Standing(name, standing, rank) => {
                 if self.asked.remove(&name) {
+                    self.ranks.insert(name.clone(), rank);
                     self.standings.insert(name, standing);
                 }
             }
@@ -97,11 +100,10 @@ impl Rollout {
     /// From here on the member counts, in roles that were formed when the rollout began: the first
     /// member of a role that is just being formed must not make the others wait for it.
     fn done(&mut self, name: &NodeName) {
-        let formed: BTreeSet<_> = self
-            .setup
-            .members
-            .values()
-            .flat_map(|member| member.formed.clone())
+        let rules = self.setup.roles.iter();
+        let formed: BTreeSet<_> = rules
+            .filter(|(_, rule)| !rule.forming)
+            .map(|(role, _)| role.clone())
             .collect();
         if let Some(member) = self.setup.members.get_mut(name) {
             member
@@ -192,14 +194,22 @@ impl Rollout {
             return self.ask(&candidates, &in_step);
         }
         // What is out anyway first: mending it takes nothing away and brings something back.
-        candidates.sort_by_key(|name| (!moment.is_out(name), name.clone()));
+        let turn = |name: &NodeName| {
+            let rank = self.ranks.get(name).copied().unwrap_or_default();
+            (!moment.is_out(name), rank)
+        };
+        candidates.sort_by_key(|name| (turn(name), name.clone()));
+        // Whoever comes later by its rank waits until those before are done, not just begun.
+        if let Some(now) = candidates.first().map(turn) {
+            candidates.retain(|name| turn(name) == now);
+        }
         let (begun, refused) = self.admit(&candidates, in_step);
         if !begun.is_empty() {
             return self.begin(begun);
         }
         self.standings.clear();
         if self.applying.is_empty() && self.checking.is_empty() {
-            self.fail(refused);
+            self.stop.get_or_insert(Verdict::Closed(refused));
             return self.finish();
         }
         Vec::new()

@@ -1,18 +1,24 @@
 //! In which order an apply moves over the members of roles, decided as data.
 //!
-//! [`Rollout`] is a state machine without sockets, clock or store: inputs are what members answer,
-//! outputs are [`Action`]s for the driver in [`crate::runs`]. [`gate`] is the one rule that keeps a
-//! role in service; [`waves`] orders roles by their `after`.
+//! [`waves()`] orders roles by their `after`; [`formation`] says of each role whether it exists
+//! already; [`passes()`] cuts a wave into passes at whatever all members have to reach before any
+//! goes on. [`Rollout`] moves one pass over its nodes: a state machine without sockets, clock or
+//! store, whose inputs are what members answer and whose outputs are [`Action`]s for the driver in
+//! [`crate::runs`]. [`gate`] is the one rule that keeps a role in service.
 //!
 //! What it holds to, whatever happens:
 //! - A formed role never has more members out than `max_unavailable`, counted over all registered
 //!   members, targeted or not, with answers asked for before each step. Mending a member that is
 //!   out anyway costs nothing, so it is allowed, but one at a time like any other step.
 //! - The first failure stops everything that has not begun.
-//! - A role in which nobody has ever applied anything is formed all at once.
+//! - A role that does not exist yet is formed all at once, and only where that is certain.
+//! - Of several members that could be next, those begin that the formulas' `order` puts first.
 
+pub(crate) mod formation;
 mod gate;
 mod machine;
+mod passes;
+mod preflight;
 #[cfg(test)]
 mod tests;
 mod waves;
@@ -23,6 +29,9 @@ use brine_model::name::{NodeName, RoleName};
 
 use crate::runs::outcome::StepOutcome;
 pub(crate) use machine::Rollout;
+pub(crate) use passes::{NodeShape, Pass, PassKind, passes};
+pub(crate) use preflight::preflight;
+pub(crate) use waves::waves;
 
 /// What a rollout starts from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,6 +56,8 @@ pub(crate) struct Rule {
     pub max_unavailable: u32,
     /// Roles of the same run that must be done before.
     pub after: BTreeSet<RoleName>,
+    /// It does not exist yet: its members go all at once, and nobody is missed.
+    pub forming: bool,
 }
 
 /// What a node's plan holds.
@@ -68,11 +79,20 @@ pub(crate) enum Standing {
     Unhealthy(String),
 }
 
+/// Where the formulas' `order` puts a member, by what it told of itself for this step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) enum Rank {
+    First,
+    #[default]
+    Between,
+    Last,
+}
+
 /// What the driver tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Input {
     /// The answer to [`Action::Ask`].
-    Standing(NodeName, Standing),
+    Standing(NodeName, Standing, Rank),
     /// The answer to [`Action::Apply`].
     Applied(NodeName, StepOutcome),
     /// The answer to [`Action::Check`]: `Err` says what does not hold.
@@ -105,6 +125,9 @@ pub(crate) struct End {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Succeeded,
+    /// The gate let nobody begin.
+    Closed(String),
+    /// A step did not come out as it should.
     Failed(String),
     Cancelled(String),
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use brine_model::name::NodeName;
 
-use super::{Action, End, Input, Member, Rollout, Rule, Setup, Standing, Verdict, Work};
+use super::{Action, End, Input, Member, Rank, Rollout, Rule, Setup, Standing, Verdict, Work};
 use crate::runs::outcome::StepOutcome;
 
 fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
@@ -16,6 +16,7 @@ fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
 struct Fleet {
     setup: Setup,
     standings: BTreeMap<String, Standing>,
+    ranks: BTreeMap<String, Rank>,
     applied: BTreeMap<String, StepOutcome>,
     settled: BTreeMap<String, String>,
     /// Goes away as soon as this other one begins its step.
@@ -31,6 +32,7 @@ impl Fleet {
             Rule {
                 max_unavailable,
                 after,
+                forming: true,
             },
         );
         self
@@ -40,6 +42,11 @@ impl Fleet {
     fn node(mut self, node: &str, roles: &[&str], formed: bool, work: Option<Work>) -> Self {
         let roles: BTreeSet<_> = roles.iter().map(|role| name(role)).collect();
         let formed = if formed {
+            for role in &roles {
+                if let Some(rule) = self.setup.roles.get_mut(role) {
+                    rule.forming = false;
+                }
+            }
             roles.clone()
         } else {
             BTreeSet::new()
@@ -94,7 +101,8 @@ impl Fleet {
             let input = match action {
                 Action::Ask(node) => {
                     let standing = fleet.standings.get(node.as_str()).cloned();
-                    Input::Standing(node, standing.unwrap_or(Standing::Available))
+                    let rank = fleet.ranks.get(node.as_str()).copied().unwrap_or_default();
+                    Input::Standing(node, standing.unwrap_or(Standing::Available), rank)
                 }
                 // Applies take a while: they are answered when their check is due.
                 Action::Apply(node) => {
@@ -156,7 +164,7 @@ impl Fleet {
         let end = told.end.expect("an end");
         let words = match end.verdict {
             Verdict::Succeeded => "succeeded".to_owned(),
-            Verdict::Failed(why) => format!("failed: {why}"),
+            Verdict::Failed(why) | Verdict::Closed(why) => format!("failed: {why}"),
             Verdict::Cancelled(who) => format!("cancelled by {who}"),
         };
         assert_eq!(told.trace, expected, "{words}");

@@ -7,7 +7,7 @@ use brine_model::name::{NodeName, RoleName};
 use super::{Rule, Setup};
 
 /// The nodes to work on, wave after wave. A node of several roles goes with the last of them.
-pub(super) fn waves(setup: &Setup) -> Vec<BTreeSet<NodeName>> {
+pub(crate) fn waves(setup: &Setup) -> Vec<BTreeSet<NodeName>> {
     let depths: BTreeMap<&RoleName, usize> = setup
         .roles
         .keys()

@@ -1,44 +1,65 @@
-//! Applying: does what the rollout decides, and tells it what came of it.
+//! Applying: wave after wave, and in each wave pass after pass.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use brine_model::catalog::Health;
-use brine_model::converge::{Approval, Plan};
-use brine_model::name::NodeName;
-use brine_model::resource::Impact;
-use brine_wire::job::{JobId, Task};
-use brine_wire::run::{NodeState, RunPhase};
-use tokio::task::{Id, JoinSet};
+use brine_model::converge::{Approval, Part};
+use brine_model::name::{FormulaName, NodeName, RoleName};
+use brine_model::resource::ResourceId;
+use brine_wire::run::{NodeState, RunKind, RunPhase};
+use tokio::task::JoinSet;
 
-use super::driver::{Driver, Stage, Target, cancelled};
-use super::health::{conditions, settle, standing};
+use super::driver::{Driver, Stage, cancelled};
+use super::health::standing;
 use super::members::{asked_before, setup};
-use super::outcome::{self, StepOutcome};
-use super::perform::{Order, perform};
-use super::recorder::Recorder;
-use crate::clock;
-use crate::rollout::{Action, End, Input, Rollout, Setup, Standing, Verdict, Work};
+use super::once::{Doer, Done};
+use super::outcome::StepOutcome;
+use super::plan::look;
+use super::plans::{Plans, work};
+use super::{deeds, revert};
+use crate::rollout::{
+    NodeShape, Pass, PassKind, Setup, Standing, Verdict, Work, passes, preflight, waves,
+};
 use crate::store::{JobKind, StoreError};
 
-/// What a task tells; with an apply, how many resources changed and failed.
-type Told = (Input, Option<(u32, u32)>);
+/// What there is to do, and what was agreed to.
+pub(super) struct Campaign {
+    pub(super) plans: Plans,
+    pub(super) approvals: BTreeMap<NodeName, Approval>,
+    /// Roles that do not exist yet.
+    pub(super) forming: BTreeSet<RoleName>,
+    /// The plans are not the last word: what is done once may have changed what is to do.
+    pub(super) look_again: bool,
+}
 
-/// What is under way for a rollout.
-struct Rolling {
-    approvals: BTreeMap<NodeName, Approval>,
-    outcomes: BTreeMap<NodeName, StepOutcome>,
-    work: JoinSet<Result<Told, StoreError>>,
-    /// What to tell the rollout should a task die.
-    died: BTreeMap<Id, Input>,
-    applying: BTreeMap<NodeName, JobId>,
+/// What has been done to each node.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) outcomes: BTreeMap<NodeName, StepOutcome>,
+    pub(super) counts: BTreeMap<NodeName, (u32, u32)>,
+    /// Nothing of their catalogs is left to do.
+    pub(super) done: BTreeSet<NodeName>,
+    /// In the order of their steps, those that changed or failed.
+    pub(super) stepped: Vec<NodeName>,
+    /// Something was begun that may have changed something.
+    pub(super) touched: bool,
+    /// Whose step did not come out as it should.
+    pub(super) failed: Option<NodeName>,
+}
+
+/// Goes on with what a stage gave, or leaves with how it ended.
+macro_rules! next {
+    ($stage:expr) => {
+        match $stage {
+            Stage::Done(value) => value,
+            Stage::Over { phase, reason } => return Ok(Stage::Over { phase, reason }),
+            Stage::Interrupted => return Ok(Stage::Interrupted),
+        }
+    };
 }
 
 impl Driver {
-    pub(super) async fn apply(
-        &mut self,
-        plans: BTreeMap<NodeName, Plan>,
-    ) -> Result<Stage<()>, StoreError> {
-        let mut setup = match self.members(&plans).await? {
+    pub(super) async fn apply(&mut self, mut campaign: Campaign) -> Result<Stage<()>, StoreError> {
+        let mut setup = match self.members(&campaign.forming).await? {
             Ok(setup) => setup,
             Err(reason) => {
                 self.leave_untouched("a node was removed").await?;
@@ -48,236 +69,329 @@ impl Driver {
                 });
             }
         };
-        for (node, plan) in &plans {
-            if let Some(member) = setup.members.get_mut(node) {
-                member.work = Some(work(plan));
+        let mut whole = setup.clone();
+        for (node, plan) in &campaign.plans.nodes {
+            if let Some(member) = whole.members.get_mut(node) {
+                member.work = Some(work(plan, Part::WHOLE));
             }
         }
-        let mut rolling = Rolling {
-            approvals: plans
-                .iter()
-                .map(|(node, plan)| (node.clone(), plan.approval()))
-                .collect(),
-            outcomes: BTreeMap::new(),
-            work: JoinSet::new(),
-            died: BTreeMap::new(),
-            applying: BTreeMap::new(),
-        };
-        let mut rollout = Rollout::new(setup);
-        let mut actions = rollout.start();
-        let shared = self.recorder.shared.clone();
-        loop {
-            for action in std::mem::take(&mut actions) {
-                if let Action::Finish(end) = action {
-                    return self.finish(end).await;
-                }
-                self.act(action, &mut rolling).await?;
-            }
-            let (input, counts) = tokio::select! {
-                biased;
-                () = shared.shutdown.cancelled() => return Ok(Stage::Interrupted),
-                Some(ended) = rolling.work.join_next_with_id() => match ended {
-                    Ok((id, told)) => {
-                        rolling.died.remove(&id);
-                        told?
+        for wave in waves(&whole) {
+            let mut later = Vec::new();
+            for pass in self.cut(&wave, &campaign) {
+                match pass.kind {
+                    PassKind::Each { forming } => {
+                        next!(
+                            self.each(pass.parts, forming, &mut setup, &mut campaign)
+                                .await?
+                        );
                     }
-                    Err(error) => match rolling.died.remove(&error.id()) {
-                        Some(input) => (input, None),
-                        None => continue,
-                    },
-                },
-                operator = cancelled(&mut self.mailbox) => (Input::Cancel(operator), None),
-            };
-            actions = rollout.input(input.clone());
-            self.record(input, counts, &actions, &mut rolling).await?;
+                    PassKind::Once { resource } => {
+                        let nodes: Vec<NodeName> = pass.parts.into_keys().collect();
+                        let did = next!(self.once(&resource, &nodes, &mut campaign, true).await?);
+                        if !did {
+                            later.push((resource, nodes));
+                        }
+                    }
+                }
+            }
+            // Who is to do it came to be only while its role was formed.
+            for (resource, nodes) in later {
+                next!(self.once(&resource, &nodes, &mut campaign, false).await?);
+            }
         }
+        Ok(Stage::Done(()))
+    }
+
+    /// What all have to reach before any goes on. Where nothing is to do there is nothing to wait
+    /// for: each confirms its whole catalog.
+    fn cut(&self, wave: &BTreeSet<NodeName>, campaign: &Campaign) -> Vec<Pass> {
+        if self.kind == RunKind::Action || campaign.plans.in_sync() {
+            return vec![Pass {
+                kind: PassKind::Each { forming: None },
+                parts: wave
+                    .iter()
+                    .map(|node| (node.clone(), deeds::PART))
+                    .collect(),
+            }];
+        }
+        let shape = |node: &NodeName| {
+            let compiled = self.snapshot.compilation.catalogs.get(node)?;
+            let resources = &compiled.catalog.resources;
+            Some(NodeShape {
+                forming: self.is_forming(node, &campaign.forming),
+                formulas: resources
+                    .iter()
+                    .map(|entry| entry.formula.clone())
+                    .collect(),
+                once: compiled
+                    .once
+                    .iter()
+                    .map(|once| (once.place, once.entry.id.clone()))
+                    .collect(),
+            })
+        };
+        let shapes = wave
+            .iter()
+            .filter_map(|node| Some((node.clone(), shape(node)?)))
+            .collect();
+        passes(&shapes)
+    }
+
+    /// One pass of which each node does its part.
+    async fn each(
+        &mut self,
+        parts: BTreeMap<NodeName, Part>,
+        forming: Option<FormulaName>,
+        setup: &mut Setup,
+        campaign: &mut Campaign,
+    ) -> Result<Stage<()>, StoreError> {
+        if campaign.look_again {
+            let nodes: Vec<NodeName> = parts.keys().cloned().collect();
+            next!(self.look_again(&nodes, campaign).await?);
+        }
+        for (name, member) in &mut setup.members {
+            let part = parts.get(name);
+            let plan = campaign.plans.nodes.get(name);
+            member.work = part.zip(plan).map(|(part, plan)| match self.kind {
+                RunKind::Action => Work::Disturb,
+                RunKind::Plan | RunKind::Apply => work(plan, *part),
+            });
+        }
+        let end = next!(self.roll(&parts, forming, setup, campaign).await?);
+        // What its steps changed counts for the passes to come.
+        for name in parts.keys() {
+            if let Some(member) = setup.members.get_mut(name) {
+                let exists = member.roles.difference(&campaign.forming).cloned();
+                member.formed.extend(exists.collect::<Vec<_>>());
+            }
+        }
+        match end {
+            Verdict::Succeeded => Ok(Stage::Done(())),
+            verdict => self.stopped(verdict, campaign).await,
+        }
+    }
+
+    /// What is done once; false where there is nobody to do it yet, and that may wait.
+    async fn once(
+        &mut self,
+        resource: &ResourceId,
+        nodes: &[NodeName],
+        campaign: &mut Campaign,
+        may_wait: bool,
+    ) -> Result<Stage<bool>, StoreError> {
+        let forms = nodes
+            .iter()
+            .all(|node| self.is_forming(node, &campaign.forming));
+        let doer = match self.doer(resource, nodes).await? {
+            Doer::Member(doer) => doer,
+            Doer::Nobody(_) if forms && may_wait => return Ok(Stage::Done(false)),
+            Doer::Nobody(why) => {
+                let why = format!("nobody can do {resource}: {why}");
+                let over = self.stopped(Verdict::Failed(why), campaign).await?;
+                return Ok(over.without());
+            }
+        };
+        let approved = campaign
+            .approvals
+            .values()
+            .filter_map(|approval| Some((resource.clone(), approval.0.get(resource)?.clone())))
+            .collect();
+        let done = self.do_once(&doer, resource, &Approval(approved)).await?;
+        match done {
+            Done::InSync => {}
+            Done::Changed => {
+                self.tally.touched = true;
+                campaign.look_again = true;
+            }
+            Done::Failed(why) => {
+                let over = self.stopped(Verdict::Failed(why), campaign).await?;
+                return Ok(over.without());
+            }
+        }
+        if self.recorder.shared.shutdown.is_cancelled() {
+            return Ok(Stage::Interrupted);
+        }
+        Ok(Stage::Done(true))
+    }
+
+    /// Plans nodes anew, after something was done once; the approval stays what it was.
+    async fn look_again(
+        &mut self,
+        nodes: &[NodeName],
+        campaign: &mut Campaign,
+    ) -> Result<Stage<()>, StoreError> {
+        let shared = self.recorder.shared.clone();
+        let mut looking = JoinSet::new();
+        for node in nodes {
+            let Some(target) = self.targets.get(node).cloned() else {
+                continue;
+            };
+            let id = self.steps.next(&self.recorder, node);
+            let (recorder, node) = (self.recorder.clone(), node.clone());
+            looking.spawn(async move {
+                let plan = look(&recorder, &node, id, target, JobKind::Look).await;
+                (node, plan)
+            });
+        }
+        let mut failures = Vec::new();
+        loop {
+            let ended = tokio::select! {
+                ended = looking.join_next() => ended,
+                operator = cancelled(&mut self.mailbox) => {
+                    return self.stopped(Verdict::Cancelled(operator), campaign).await;
+                }
+                () = shared.shutdown.cancelled() => return Ok(Stage::Interrupted),
+            };
+            let Some(ended) = ended else { break };
+            let (node, plan) = ended.map_err(|_| StoreError::Closed)?;
+            match plan? {
+                Ok(plan) => drop(campaign.plans.nodes.insert(node, plan)),
+                Err(why) => failures.push(format!("{node} cannot plan: {why}")),
+            }
+        }
+        if failures.is_empty() {
+            return Ok(Stage::Done(()));
+        }
+        failures.sort();
+        self.stopped(Verdict::Failed(failures.join("; ")), campaign)
+            .await
     }
 
     /// Everybody whom this rollout must look at, as of now.
     async fn members(
         &mut self,
-        plans: &BTreeMap<NodeName, Plan>,
+        forming: &BTreeSet<RoleName>,
     ) -> Result<Result<Setup, String>, StoreError> {
         self.snapshot.nodes = self.recorder.shared.store.nodes().await?.0;
-        if let Some(gone) = plans.keys().find(|node| self.snapshot.node(node).is_none()) {
+        let mut targets = self.targets.keys();
+        if let Some(gone) = targets.find(|node| self.snapshot.node(node).is_none()) {
             return Ok(Err(format!("{gone} was removed: nothing was touched")));
         }
-        let targets: Vec<NodeName> = plans.keys().cloned().collect();
-        let setup = setup(&targets, &self.snapshot);
+        let targets: Vec<NodeName> = self.targets.keys().cloned().collect();
+        let setup = setup(&targets, forming, &self.snapshot);
         self.conditions = asked_before(&setup, &self.snapshot);
         Ok(Ok(setup))
     }
 
-    async fn act(&mut self, action: Action, rolling: &mut Rolling) -> Result<(), StoreError> {
-        let recorder = self.recorder.clone();
-        let bug = || "the server failed, which is a bug".to_owned();
-        match action {
-            Action::Ask(node) => {
-                let id = self.steps.next(&recorder, &node);
-                let asked = self.conditions.get(&node).cloned().unwrap_or_default();
-                let died = Input::Standing(node.clone(), Standing::Unhealthy(bug()));
-                rolling.spawn(died, async move {
-                    let standing = standing(&recorder, &node, id, asked).await;
-                    Ok((Input::Standing(node, standing), None))
-                });
-            }
-            Action::Apply(node) => {
-                let Some(target) = self.targets.get(&node).cloned() else {
-                    return Ok(());
-                };
-                let id = self.steps.next(&recorder, &node);
-                let approval = rolling.approvals.get(&node).cloned().unwrap_or_default();
-                rolling.applying.insert(node.clone(), id);
-                let died = Input::Applied(node.clone(), StepOutcome::Failed(bug()));
-                rolling.spawn(died, async move {
-                    let (outcome, counts) = apply(&recorder, &node, id, target, approval).await?;
-                    Ok((Input::Applied(node, outcome), counts))
-                });
-            }
-            Action::Check(node) => {
-                let id = self.steps.next(&recorder, &node);
-                let asked = self.new_conditions(&node);
-                // From here on it is asked what its new catalog says.
-                self.conditions.insert(node.clone(), asked.clone());
-                let died = Input::Settled(node.clone(), Err(bug()));
-                rolling.spawn(died, async move {
-                    let settled = settle(&recorder, &node, id, asked).await;
-                    Ok((Input::Settled(node, settled), None))
-                });
-            }
-            Action::CancelJob(node) => {
-                if let Some(id) = rolling.applying.get(&node) {
-                    self.cancel_job(node, *id);
-                }
-            }
-            Action::Finish(_) => {}
-        }
-        Ok(())
-    }
-
-    /// What the record says of a node once a step of it has ended.
-    async fn record(
-        &self,
-        input: Input,
-        counts: Option<(u32, u32)>,
-        actions: &[Action],
-        rolling: &mut Rolling,
-    ) -> Result<(), StoreError> {
-        match input {
-            Input::Applied(node, outcome) => {
-                rolling.applying.remove(&node);
-                let mut update = outcome.update(counts);
-                if actions.contains(&Action::Check(node.clone())) {
-                    update.state = NodeState::Checking;
-                }
-                rolling.outcomes.insert(node.clone(), outcome);
-                self.recorder.node(&node, update).await
-            }
-            Input::Settled(node, Ok(())) => {
-                let outcome = rolling.outcomes.get(&node).unwrap_or(&StepOutcome::InSync);
-                self.recorder.node(&node, outcome.update(None)).await
-            }
-            Input::Settled(node, Err(why)) => {
-                let reason = format!("applied, but not healthy: {why}");
-                self.recorder
-                    .state(&node, NodeState::Failed, Some(&reason))
-                    .await
-            }
-            Input::Standing(..) => Ok(()),
-            Input::Cancel(operator) => {
-                let note = format!("{operator} cancels: what is under way is awaited");
-                self.recorder.note(note).await
-            }
-        }
-    }
-
-    async fn finish(&self, end: End) -> Result<Stage<()>, StoreError> {
-        let reason = match &end.verdict {
-            Verdict::Succeeded => return Ok(Stage::Done(())),
-            Verdict::Failed(_) => "the rollout stopped before its turn",
-            Verdict::Cancelled(_) => "cancelled before its turn",
+    /// Whether the gate would let anybody begin, asked before anything is touched.
+    pub(super) async fn gate_opens(
+        &mut self,
+        plans: &Plans,
+        forming: &BTreeSet<RoleName>,
+    ) -> Result<Result<(), String>, StoreError> {
+        let mut setup = match self.members(forming).await? {
+            Ok(setup) => setup,
+            Err(why) => return Ok(Err(why)),
         };
-        for node in &end.untouched {
-            self.recorder
-                .state(node, NodeState::Untouched, Some(reason))
-                .await?;
+        let mut roles: BTreeSet<RoleName> = BTreeSet::new();
+        for (node, plan) in &plans.nodes {
+            let Some(member) = setup.members.get_mut(node) else {
+                continue;
+            };
+            let work = work(plan, Part::WHOLE);
+            member.work = Some(work);
+            if work == Work::Disturb {
+                roles.extend(member.roles.difference(forming).cloned());
+            }
         }
-        let untouched: Vec<&str> = end.untouched.iter().map(NodeName::as_str).collect();
+        if roles.is_empty() {
+            return Ok(Ok(()));
+        }
+        let concerned = setup
+            .members
+            .iter()
+            .filter(|(_, member)| !member.roles.is_disjoint(&roles));
+        let mut asked = JoinSet::new();
+        for (node, _) in concerned {
+            let id = self.steps.next(&self.recorder, node);
+            let questions = self.conditions.get(node).cloned().unwrap_or_default();
+            let gone = self.awaits_its_place(node);
+            let (recorder, node) = (self.recorder.clone(), node.clone());
+            asked.spawn(async move {
+                let standing = match gone {
+                    Some(standing) => standing,
+                    None => standing(&recorder, &node, id, questions).await,
+                };
+                (node, standing)
+            });
+        }
+        let standings: BTreeMap<NodeName, Standing> = asked.join_all().await.into_iter().collect();
+        // One role that cannot begin is enough: the other's part would be half a change.
+        let verdicts = roles.iter().map(|role| {
+            let mut alone = setup.clone();
+            for member in alone.members.values_mut() {
+                if !member.roles.contains(role) {
+                    member.work = None;
+                }
+            }
+            preflight(&alone, &standings)
+        });
+        Ok(verdicts.collect())
+    }
+
+    /// A replaced machine to which nothing has been applied holds its predecessor's place empty.
+    pub(super) fn awaits_its_place(&self, node: &NodeName) -> Option<Standing> {
+        let record = self.snapshot.node(node)?;
+        (record.generation > 0 && record.is_bare() && !self.tally.outcomes.contains_key(node))
+            .then(|| Standing::Unhealthy("nothing was applied to it since it was replaced".into()))
+    }
+
+    /// Ends the run at a failure: says what was not done, and takes back what is to be taken back.
+    pub(super) async fn stopped(
+        &mut self,
+        verdict: Verdict,
+        campaign: &Campaign,
+    ) -> Result<Stage<()>, StoreError> {
+        let reason = match &verdict {
+            Verdict::Cancelled(_) => "cancelled before its turn",
+            _ => "the rollout stopped before its turn",
+        };
+        let mut untouched = Vec::new();
+        for node in self.targets.keys() {
+            if self.tally.done.contains(node) || self.tally.failed.as_ref() == Some(node) {
+                continue;
+            }
+            match self.tally.outcomes.get(node) {
+                Some(StepOutcome::Failed(_) | StepOutcome::Cancelled) => {}
+                Some(StepOutcome::Changed) => {
+                    let reason = "stopped before the rest of its catalog was applied";
+                    self.recorder
+                        .state(node, NodeState::Changed, Some(reason))
+                        .await?;
+                }
+                Some(StepOutcome::InSync) | None => {
+                    self.recorder
+                        .state(node, NodeState::Untouched, Some(reason))
+                        .await?;
+                    untouched.push(node.as_str());
+                }
+            }
+        }
         let rest = match untouched.as_slice() {
             [] => String::new(),
             names => format!("; untouched: {}", names.join(", ")),
         };
-        Ok(match end.verdict {
+        Ok(match verdict {
             Verdict::Succeeded => Stage::Done(()),
-            Verdict::Failed(why) => Stage::Over {
+            Verdict::Closed(why) if !self.tally.touched => Stage::Over {
+                phase: RunPhase::Refused,
+                reason: format!("{why}: nothing was touched"),
+            },
+            Verdict::Closed(why) => Stage::Over {
                 phase: RunPhase::Failed,
                 reason: format!("{why}{rest}"),
             },
+            Verdict::Failed(why) => {
+                let reverted = revert::revert(self, campaign).await?;
+                Stage::Over {
+                    phase: RunPhase::Failed,
+                    reason: format!("{why}{rest}{reverted}"),
+                }
+            }
             Verdict::Cancelled(operator) => Stage::Over {
                 phase: RunPhase::Cancelled,
                 reason: format!("cancelled by {operator}{rest}"),
             },
         })
     }
-
-    fn new_conditions(&self, node: &NodeName) -> Vec<Health> {
-        self.targets
-            .get(node)
-            .map(|target| conditions(&target.policies))
-            .unwrap_or_default()
-    }
-}
-
-impl Rolling {
-    fn spawn(
-        &mut self,
-        died: Input,
-        work: impl Future<Output = Result<Told, StoreError>> + Send + 'static,
-    ) {
-        let id = self.work.spawn(work).id();
-        self.died.insert(id, died);
-    }
-}
-
-fn work(plan: &Plan) -> Work {
-    if plan.in_sync() {
-        Work::Confirm
-    } else if plan.impact() == Impact::None {
-        Work::Quiet
-    } else {
-        Work::Disturb
-    }
-}
-
-/// Applies one node.
-async fn apply(
-    recorder: &Recorder,
-    node: &NodeName,
-    id: JobId,
-    target: Target,
-    approval: Approval,
-) -> Result<(StepOutcome, Option<(u32, u32)>), StoreError> {
-    let within = recorder.shared.limits.apply;
-    let deadline = clock::now().plus(within);
-    let store = &recorder.shared.store;
-    store
-        .open_job(node.clone(), id, JobKind::Apply, target.catalog, deadline)
-        .await?;
-    recorder.state(node, NodeState::Applying, None).await?;
-    let task = Task::Apply {
-        catalog: target.catalog,
-        secrets: target.secrets,
-        approval,
-    };
-    let order = Order {
-        node,
-        id,
-        task,
-        within,
-        shown: Some(NodeState::Applying),
-    };
-    Ok(match perform(recorder, order).await {
-        Ok(result) => outcome::of_apply(&result),
-        Err(error) => (StepOutcome::Failed(error.to_string()), None),
-    })
 }

@@ -4,17 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use brine_model::catalog::{Health, Policy};
-use brine_model::converge::Plan;
+use brine_model::converge::Approval;
 use brine_model::digest::Digest;
-use brine_model::name::NodeName;
+use brine_model::name::{NodeName, RoleName};
 use brine_wire::agent::ServerRequest;
 use brine_wire::job::{JobId, Secret};
+use brine_wire::operator::Agreed;
 use brine_wire::run::{NodeState, RunKind, RunPhase};
 use tokio::time::sleep;
 
+use super::apply::{Campaign, Tally};
+use super::deeds::Deed;
 use super::leases::{Key, Lease};
+use super::plans::{self, Plans};
 use super::recorder::Recorder;
-use super::{Mailbox, Word};
+use super::{Mailbox, Word, agreed};
 use crate::clock;
 use crate::compile::Snapshot;
 use crate::store::StoreError;
@@ -26,14 +30,28 @@ pub(super) struct Driver {
     pub(super) mailbox: Mailbox,
     pub(super) kind: RunKind,
     pub(super) approved: bool,
+    /// Exactly this, or nothing.
+    pub(super) agreed: Option<Agreed>,
+    /// What an action does on each node.
+    pub(super) deeds: BTreeMap<NodeName, Deed>,
     pub(super) targets: BTreeMap<NodeName, Target>,
     /// Pinned: what is applied is what was compiled when the run began.
     pub(super) snapshot: Snapshot,
     /// How each member's health is asked, by now.
     pub(super) conditions: BTreeMap<NodeName, Vec<Health>>,
+    pub(super) previous: BTreeMap<NodeName, Previous>,
+    /// What each node has had done to it in this run.
+    pub(super) tally: Tally,
     pub(super) needs: BTreeSet<Key>,
     pub(super) lease: Option<Lease>,
     pub(super) steps: Steps,
+}
+
+/// What a node had when the run began.
+#[derive(Debug, Clone)]
+pub(super) struct Previous {
+    pub(super) catalog: Digest,
+    pub(super) policies: Vec<Policy>,
 }
 
 /// One node of the run.
@@ -70,6 +88,16 @@ pub(super) enum Stage<T> {
     },
     /// The server stops: the record says where the run stood.
     Interrupted,
+}
+
+impl Stage<()> {
+    /// How it ended, where something else would have come of it.
+    pub(super) fn without<T>(self) -> Stage<T> {
+        match self {
+            Self::Over { phase, reason } => Stage::Over { phase, reason },
+            Self::Done(()) | Self::Interrupted => Stage::Interrupted,
+        }
+    }
 }
 
 impl<T> Stage<T> {
@@ -131,18 +159,133 @@ macro_rules! next {
 
 impl Driver {
     async fn stages(&mut self) -> Result<Stage<()>, StoreError> {
-        if self.kind == RunKind::Apply && self.lease.is_none() {
+        if self.kind != RunKind::Plan && self.lease.is_none() {
             next!(self.wait_for_lease().await?);
         }
-        let plans = next!(self.plan().await?);
+        if self.kind == RunKind::Action {
+            self.recorder.phase(RunPhase::Applying, None).await?;
+            return self.act_on_all().await;
+        }
+        let nodes = next!(self.plan().await?);
+        let mut plans = Plans {
+            nodes,
+            once: BTreeMap::new(),
+        };
+        let forming = match self.forming().await {
+            Ok(forming) => forming,
+            // A plan touches nothing: it says what there is to say.
+            Err(why) if self.kind == RunKind::Plan => {
+                self.recorder
+                    .note(format!("an apply would be refused: {why}"))
+                    .await?;
+                BTreeSet::new()
+            }
+            Err(why) => return self.refuse(why).await,
+        };
+        self.plan_once(&mut plans, &forming).await?;
+        let amended = plans.amend(&self.snapshot.compilation.catalogs);
+        self.show(&plans).await?;
         if self.kind == RunKind::Plan {
             return Ok(Stage::Done(()));
         }
-        if !self.approved && !plans.values().all(Plan::in_sync) {
+        let approvals = self.approvals(&plans, &forming);
+        if let Err(why) = self.may_begin(&plans, &approvals, &forming).await? {
+            return self.refuse(why).await;
+        }
+        if !self.approved && !plans.in_sync() {
             next!(self.wait_for_approval().await?);
         }
+        for (node, approval) in &approvals {
+            let store = &self.recorder.shared.store;
+            store
+                .set_approval(self.recorder.run, node.clone(), approval.clone())
+                .await?;
+        }
         self.recorder.phase(RunPhase::Applying, None).await?;
-        self.apply(plans).await
+        self.apply(Campaign {
+            plans,
+            approvals,
+            forming,
+            look_again: amended,
+        })
+        .await
+    }
+
+    /// Ends a run that touched nothing.
+    async fn refuse(&self, reason: String) -> Result<Stage<()>, StoreError> {
+        self.leave_untouched("refused before anything was touched")
+            .await?;
+        Ok(Stage::Over {
+            phase: RunPhase::Refused,
+            reason,
+        })
+    }
+
+    /// Puts what is done once, and what waits for it, into the record's plans.
+    async fn show(&self, plans: &Plans) -> Result<(), StoreError> {
+        for node in self.targets.keys() {
+            let Some(compiled) = self.snapshot.compilation.catalogs.get(node) else {
+                continue;
+            };
+            let plan = plans.shown(node, compiled);
+            let changes = plan
+                .resources
+                .iter()
+                .filter(|planned| !planned.outcome.changes().is_empty())
+                .count();
+            let state = if plan.in_sync() {
+                NodeState::InSync
+            } else {
+                NodeState::Planned
+            };
+            self.recorder.plan(node, plan, state, changes).await?;
+        }
+        Ok(())
+    }
+
+    fn approvals(
+        &self,
+        plans: &Plans,
+        forming: &BTreeSet<RoleName>,
+    ) -> BTreeMap<NodeName, Approval> {
+        let approval = |node: &NodeName| {
+            let compiled = self.snapshot.compilation.catalogs.get(node)?;
+            let plan = plans.shown(node, compiled);
+            Some(plans::approval(&plan, self.is_forming(node, forming)))
+        };
+        self.targets
+            .keys()
+            .map(|node| (node.clone(), approval(node).unwrap_or_default()))
+            .collect()
+    }
+
+    /// Everything that can be known to go wrong before anything is touched.
+    async fn may_begin(
+        &mut self,
+        plans: &Plans,
+        approvals: &BTreeMap<NodeName, Approval>,
+        forming: &BTreeSet<RoleName>,
+    ) -> Result<Result<(), String>, StoreError> {
+        for (node, plan) in &plans.nodes {
+            if let Some((id, change)) = plans::founds(plan)
+                && !self.is_forming(node, forming)
+            {
+                return Ok(Err(format!(
+                    "{node} would found a second cluster ({id}: {}): it does not see the others, \
+                     which have one",
+                    change.text
+                )));
+            }
+        }
+        if let Some(agreed) = &self.agreed {
+            let catalogs = self.targets.iter();
+            let catalogs = catalogs.map(|(node, target)| (node.clone(), target.catalog));
+            let once = plans.once.keys().cloned().collect();
+            if let Err(why) = agreed::check(agreed, &catalogs.collect(), approvals, &once) {
+                return Ok(Err(why));
+            }
+        }
+        self.gate_opens(plans, forming).await
     }
 
     async fn wait_for_lease(&mut self) -> Result<Stage<()>, StoreError> {
@@ -197,7 +340,7 @@ impl Driver {
 
     /// For an apply that ends before it touched anything.
     pub(super) async fn leave_untouched(&self, reason: &str) -> Result<(), StoreError> {
-        if self.kind == RunKind::Apply {
+        if self.kind != RunKind::Plan {
             for node in self.targets.keys() {
                 self.recorder
                     .state(node, NodeState::Untouched, Some(reason))

@@ -6,10 +6,12 @@ use brine_model::catalog::{Health, Policy};
 use brine_model::name::NodeName;
 use brine_wire::agent::ServerRequest;
 use brine_wire::job::{JobId, JobResult, Task};
+use brine_wire::run::NodeState;
 
 use super::perform::{NoResult, Order, perform};
 use super::recorder::Recorder;
 use crate::rollout::Standing;
+use crate::store::StoreError;
 
 /// An agent's answer may come a little later than the condition's own deadline.
 const SLACK: Duration = Duration::from_secs(15);
@@ -59,6 +61,26 @@ pub(super) async fn standing(
         Err(NoResult::NeverSent) => Standing::Disconnected,
         Err(error) => Standing::Unhealthy(error.to_string()),
     }
+}
+
+/// Asks one thing after the other, each until it holds or its time is up: how a member is taken out
+/// of service, and put back.
+pub(super) async fn in_turn(
+    recorder: &Recorder,
+    node: &NodeName,
+    questions: Vec<(JobId, Health)>,
+) -> Result<Result<(), String>, StoreError> {
+    if !questions.is_empty() {
+        recorder.state(node, NodeState::Draining, None).await?;
+    }
+    for (id, question) in questions {
+        match ask(recorder, node, id, vec![question]).await {
+            Ok(failing) if failing.is_empty() => {}
+            Ok(failing) => return Ok(Err(failing.join("; "))),
+            Err(error) => return Ok(Err(error.to_string())),
+        }
+    }
+    Ok(Ok(()))
 }
 
 /// Waits until a member is healthy, as long as its conditions allow.

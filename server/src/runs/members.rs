@@ -12,8 +12,13 @@ use crate::compile::Snapshot;
 use crate::rollout::{Member, Rule, Setup};
 use crate::store::NodeRecord;
 
-/// All registered members of the targets' roles, targeted or not.
-pub(super) fn setup(targets: &[NodeName], snapshot: &Snapshot) -> Setup {
+/// All registered members of the targets' roles, targeted or not. Of a role that is not in
+/// `forming` it is taken that it exists.
+pub(super) fn setup(
+    targets: &[NodeName],
+    forming: &BTreeSet<RoleName>,
+    snapshot: &Snapshot,
+) -> Setup {
     let roles = roles_of(targets, snapshot);
     let members = snapshot.nodes.iter().filter_map(|node| {
         let own: BTreeSet<RoleName> = node
@@ -22,7 +27,11 @@ pub(super) fn setup(targets: &[NodeName], snapshot: &Snapshot) -> Setup {
             .filter(|role| roles.contains(*role))
             .cloned()
             .collect();
-        let formed = formed(node).intersection(&own).cloned().collect();
+        let formed = formed(node)
+            .intersection(&own)
+            .filter(|role| !forming.contains(*role))
+            .cloned()
+            .collect();
         let concerned = !own.is_empty() || targets.contains(&node.name);
         concerned.then(|| {
             (
@@ -55,6 +64,7 @@ pub(super) fn setup(targets: &[NodeName], snapshot: &Snapshot) -> Setup {
             Rule {
                 max_unavailable,
                 after,
+                forming: forming.contains(role),
             },
         )
     });
@@ -65,9 +75,14 @@ pub(super) fn setup(targets: &[NodeName], snapshot: &Snapshot) -> Setup {
 }
 
 /// The roles that have been applied to a node, as the policies of its last catalog tell.
-fn formed(node: &NodeRecord) -> BTreeSet<RoleName> {
+pub(super) fn formed(node: &NodeRecord) -> BTreeSet<RoleName> {
     if node.is_bare() {
-        return BTreeSet::new();
+        // The cluster still counts on whoever had the place before: it is missed until it is back.
+        return if node.generation > 0 {
+            node.roles.iter().cloned().collect()
+        } else {
+            BTreeSet::new()
+        };
     }
     let applied: BTreeSet<RoleName> = node
         .policies

@@ -3,6 +3,8 @@
 //! ```text
 //! start     checks everything that can be checked before anything is touched, makes the record
 //! driver    one task per run: plans, waits for a yes, then does what `rollout` decides
+//! plans     what it is about to do; agreed: no more than was agreed to before
+//! apply     wave after wave, pass after pass; once, deeds, revert: what else there is to do
 //! perform   one job on one node, through lost connections, until its result or its deadline
 //! live      mailboxes of runs under way, results on their way to them, news for those who watch
 //! leases    which run holds which formula of which role
@@ -11,17 +13,25 @@
 //! Everything that happened is in the store before anyone is told; a server that dies leaves a
 //! record that says where each run stood.
 
+mod agreed;
 mod apply;
+mod asking;
+mod deeds;
 mod driver;
+mod formations;
 mod health;
 pub(crate) mod interruption;
 mod leases;
 mod live;
 mod members;
+mod once;
 pub(crate) mod outcome;
 mod perform;
 mod plan;
+mod plans;
 mod recorder;
+mod revert;
+mod roll;
 mod start;
 
 use std::sync::Arc;
@@ -35,6 +45,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock;
 use crate::config::Limits;
 use crate::fleet::FleetHandle;
+use crate::secrets::Secrets;
 use crate::store::{Recorded, Store, StoreError};
 pub(crate) use live::Watching;
 pub(crate) use start::StartError;
@@ -49,6 +60,7 @@ struct Shared {
     store: Store,
     fleet: FleetHandle,
     limits: Limits,
+    secrets: Arc<Secrets>,
     live: live::Live,
     leases: leases::Leases,
     /// The drivers, so that a server that stops can wait for them.
@@ -69,6 +81,7 @@ impl Runs {
         store: Store,
         fleet: FleetHandle,
         limits: Limits,
+        secrets: Arc<Secrets>,
         shutdown: CancellationToken,
     ) -> Self {
         let (live, leases) = (live::Live::default(), leases::Leases::default());
@@ -77,6 +90,7 @@ impl Runs {
             store,
             fleet,
             limits,
+            secrets,
             live,
             leases,
             drivers,

@@ -51,7 +51,11 @@ pub(crate) fn of_apply(result: &JobResult) -> (StepOutcome, Option<(u32, u32)>) 
             Some(report.as_ref().map_or((0, 0), counts)),
         ),
         JobResult::Failed(why) => (StepOutcome::Failed(why.clone()), None),
-        JobResult::Planned(_) | JobResult::Health { .. } | JobResult::Executed { .. } => (
+        JobResult::Planned(_)
+        | JobResult::Health { .. }
+        | JobResult::Executed { .. }
+        | JobResult::Live(_)
+        | JobResult::Acted(_) => (
             StepOutcome::Failed("the agent answered another question".to_owned()),
             None,
         ),

@@ -57,7 +57,7 @@ impl Driver {
             return Ok(Stage::Done(plans));
         }
         failures.sort();
-        if self.kind == RunKind::Apply {
+        if self.kind != RunKind::Plan {
             for node in plans.keys() {
                 let reason = Some("another node cannot plan");
                 self.recorder
@@ -90,28 +90,8 @@ async fn plan_one(
     id: JobId,
     target: Target,
 ) -> Result<Result<Plan, String>, StoreError> {
-    let within = recorder.shared.limits.plan;
-    let deadline = clock::now().plus(within);
-    let store = &recorder.shared.store;
-    store
-        .open_job(node.clone(), id, JobKind::Plan, target.catalog, deadline)
-        .await?;
     recorder.state(node, NodeState::Planning, None).await?;
-    let task = Task::Plan {
-        catalog: target.catalog,
-        secrets: target.secrets,
-    };
-    let order = Order {
-        node,
-        id,
-        task,
-        within,
-        shown: None,
-    };
-    let planned = match perform(recorder, order).await {
-        Ok(result) => outcome::of_plan(&result).cloned(),
-        Err(error) => Err(error.to_string()),
-    };
+    let planned = look(recorder, node, id, target, JobKind::Plan).await?;
     let update = match &planned {
         Ok(plan) => {
             let changing = plan
@@ -139,4 +119,35 @@ async fn plan_one(
     };
     recorder.node(node, update).await?;
     Ok(planned)
+}
+
+/// Asks a node what a catalog would change now.
+pub(super) async fn look(
+    recorder: &Recorder,
+    node: &NodeName,
+    id: JobId,
+    target: Target,
+    kind: JobKind,
+) -> Result<Result<Plan, String>, StoreError> {
+    let within = recorder.shared.limits.plan;
+    let deadline = clock::now().plus(within);
+    let store = &recorder.shared.store;
+    store
+        .open_job(node.clone(), id, kind, target.catalog, deadline)
+        .await?;
+    let task = Task::Plan {
+        catalog: target.catalog,
+        secrets: target.secrets,
+    };
+    let order = Order {
+        node,
+        id,
+        task,
+        within,
+        shown: None,
+    };
+    Ok(match perform(recorder, order).await {
+        Ok(result) => outcome::of_plan(&result).cloned(),
+        Err(error) => Err(error.to_string()),
+    })
 }

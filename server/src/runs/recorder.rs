@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use brine_model::converge::Plan;
 use brine_model::name::NodeName;
 use brine_wire::job::RunId;
 use brine_wire::run::{NodeState, RunPhase};
@@ -56,6 +57,25 @@ impl Recorder {
             },
         )
         .await
+    }
+
+    /// What a node is about to change; `changes` counts the resources.
+    pub(super) async fn plan(
+        &self,
+        node: &NodeName,
+        plan: Plan,
+        state: NodeState,
+        changes: usize,
+    ) -> Result<(), StoreError> {
+        let store = &self.shared.store;
+        store.set_plan(self.run, node.clone(), plan).await?;
+        let counts = Some((u32::try_from(changes).unwrap_or(u32::MAX), 0));
+        let update = NodeUpdate {
+            state,
+            reason: None,
+            counts,
+        };
+        self.node(node, update).await
     }
 
     pub(super) async fn note(&self, text: String) -> Result<(), StoreError> {

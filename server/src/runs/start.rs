@@ -6,17 +6,19 @@ use brine_lang::target;
 use brine_model::diagnostic::Diagnostic;
 use brine_model::name::{NodeName, OperatorName, RoleName};
 use brine_wire::job::RunId;
-use brine_wire::operator::Start;
+use brine_wire::operator::{ActionRequest, Agreed, Paused, Start};
 use brine_wire::run::{NodeState, RunKind, RunSummary};
 
 use super::Runs;
-use super::driver::{Driver, Steps, Target, drive};
+use super::apply::Tally;
+use super::deeds::deeds;
+use super::driver::{Driver, Previous, Steps, Target, drive};
 use super::leases::{Held, Key, Lease};
 use super::members::roles_of;
 use super::recorder::Recorder;
 use crate::clock;
 use crate::compile::Snapshot;
-use crate::store::{NewRun, NodeUpdate, RunCatalog, StoreError};
+use crate::store::{NewRun, NodeRecord, NodeUpdate, RunCatalog, StoreError};
 
 /// Why a run does not begin.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +35,10 @@ pub(crate) enum StartError {
         run: RunId,
         by: Option<Box<RunSummary>>,
     },
+    #[error("{0}")]
+    Action(String),
+    #[error("{0}")]
+    Resume(String),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -47,10 +53,17 @@ impl Runs {
         &self,
         kind: RunKind,
         operator: OperatorName,
-        start: Start,
-        approved: bool,
+        mut start: Start,
+        mut approved: bool,
+        action: Option<ActionRequest>,
         snapshot: &Snapshot,
     ) -> Result<RunId, StartError> {
+        let resumed = start.resume.take();
+        if let Some(run) = resumed {
+            (start.target, start.agreed) = self.to_resume(run).await?;
+        }
+        // What was agreed to needs no second yes: the run does that or nothing.
+        approved |= start.agreed.is_some() || action.is_some();
         let selected =
             target::select(&start.target, &snapshot.fleet).map_err(StartError::Target)?;
         let errors = snapshot.errors(&selected);
@@ -61,7 +74,11 @@ impl Runs {
         if present.is_empty() || (!away.is_empty() && !start.skip_unreachable) {
             return Err(StartError::Unreachable(away.into_values().collect()));
         }
-        let needs = if kind == RunKind::Apply {
+        let deeds = match &action {
+            Some(action) => deeds(action, &present, snapshot).map_err(StartError::Action)?,
+            None => BTreeMap::new(),
+        };
+        let needs = if kind != RunKind::Plan {
             needs(&present, snapshot)
         } else {
             BTreeSet::new()
@@ -71,9 +88,14 @@ impl Runs {
         {
             return Err(self.held(held).await?);
         }
+        let target = match (&action, resumed) {
+            (Some(action), _) => format!("{}: {}", start.target, in_words(action)),
+            (None, _) => start.target,
+        };
+        let members = self.members_of(&present, snapshot);
         let record = NewRun {
             kind,
-            target: start.target,
+            target,
             operator,
             snapshot: snapshot.states.name(),
             diagnostics: snapshot.warnings(&selected),
@@ -81,11 +103,17 @@ impl Runs {
                 .iter()
                 .filter_map(|node| catalog_of(node, &away, snapshot))
                 .collect(),
+            catalogs: snapshot
+                .once
+                .iter()
+                .filter(|((node, _), _)| members.contains(node))
+                .map(|(_, once)| once.digest)
+                .collect(),
         };
         let run = self
             .0
             .store
-            .create_run(record, snapshot.blobs(&present), clock::now())
+            .create_run(record, snapshot.blobs(&members), clock::now())
             .await?;
         let recorder = Recorder {
             shared: self.0.clone(),
@@ -94,7 +122,7 @@ impl Runs {
         // Somebody may have been quicker since the look above.
         let lease = match (kind, start.wait) {
             (RunKind::Plan, _) | (_, true) => None,
-            (RunKind::Apply, false) => Some(self.lease(&recorder, &needs).await?),
+            (RunKind::Apply | RunKind::Action, false) => Some(self.lease(&recorder, &needs).await?),
         };
         for (node, why) in &away {
             let (state, reason) = (NodeState::SkippedUnreachable, Some(why.clone()));
@@ -114,6 +142,13 @@ impl Runs {
             recorder,
             kind,
             approved,
+            agreed: start.agreed,
+            deeds,
+            previous: present
+                .iter()
+                .filter_map(|node| Some((node.clone(), previous(snapshot.node(node)?)?)))
+                .collect(),
+            tally: Tally::default(),
             targets: present
                 .iter()
                 .filter_map(|node| target_of(node, snapshot))
@@ -134,8 +169,16 @@ impl Runs {
         snapshot: &Snapshot,
     ) -> (Vec<NodeName>, BTreeMap<NodeName, String>) {
         let connected = self.0.fleet.connected().await;
+        let now = clock::now();
         let (mut present, mut away) = (Vec::new(), BTreeMap::new());
         for node in selected {
+            let paused = snapshot
+                .node(node)
+                .and_then(|record| record.paused.as_ref());
+            if let Some(paused) = paused.filter(|paused| paused.until > now) {
+                away.insert(node.clone(), pause_text(node, paused));
+                continue;
+            }
             let enrolled = snapshot
                 .node(node)
                 .is_some_and(|record| record.enrolled.is_some());
@@ -148,6 +191,37 @@ impl Runs {
             }
         }
         (present, away)
+    }
+
+    /// The nodes themselves and the other members of their roles: what is done once may be done there.
+    fn members_of(&self, nodes: &[NodeName], snapshot: &Snapshot) -> Vec<NodeName> {
+        let roles = roles_of(nodes, snapshot);
+        let others = snapshot
+            .nodes
+            .iter()
+            .filter(|node| node.roles.iter().any(|role| roles.contains(role)))
+            .map(|node| &node.name)
+            .filter(|node| !nodes.contains(node));
+        nodes.iter().chain(others).cloned().collect()
+    }
+
+    /// What a run that stopped half-way was about, and what was agreed to then.
+    async fn to_resume(&self, run: RunId) -> Result<(String, Option<Agreed>), StartError> {
+        let summary = self.0.store.run_summary(run).await?;
+        let summary =
+            summary.ok_or_else(|| StartError::Resume(format!("there is no run {run}")))?;
+        let refused = |why: &str| Err(StartError::Resume(format!("run {run} {why}")));
+        if summary.kind != RunKind::Apply {
+            return refused("is no apply: there is nothing to go on with");
+        }
+        if !summary.phase.is_over() {
+            return refused("is still under way");
+        }
+        let agreed = self.0.store.agreed(run).await?;
+        if agreed.nodes.is_empty() {
+            return refused("touched nothing and nobody agreed to it: apply anew");
+        }
+        Ok((summary.target, Some(agreed)))
     }
 
     /// Takes the lease, or ends the record that was made in vain.
@@ -220,7 +294,36 @@ fn catalog_of(
         state,
         catalog: snapshot.digest(node)?,
         policies: snapshot.compilation.catalogs.get(node)?.policies.clone(),
+        previous: previous(record).map(|previous| (previous.catalog, previous.policies)),
     })
+}
+
+fn previous(record: &NodeRecord) -> Option<Previous> {
+    Some(Previous {
+        catalog: record.applied?,
+        policies: record.policies.clone(),
+    })
+}
+
+fn pause_text(node: &NodeName, paused: &Paused) -> String {
+    let left = paused.until.since(clock::now()).as_secs();
+    let left = match left {
+        0..120 => format!("{left} s"),
+        120..7200 => format!("{} min", left / 60),
+        _ => format!("{} h", left / 3600),
+    };
+    let why = paused.reason.as_ref();
+    let why = why.map_or_else(String::new, |why| format!(": {why}"));
+    format!("{node} is paused for another {left}{why}")
+}
+
+fn in_words(action: &ActionRequest) -> String {
+    match action {
+        ActionRequest::Formula { formula, action } => format!("{formula}.{action}"),
+        ActionRequest::RestartService(unit) => format!("service.restart {unit}"),
+        ActionRequest::Reboot => "reboot".to_owned(),
+        ActionRequest::Execute(argv) => format!("exec -- {}", argv.join(" ")),
+    }
 }
 
 fn target_of(node: &NodeName, snapshot: &Snapshot) -> Option<(NodeName, Target)> {

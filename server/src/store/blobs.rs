@@ -117,7 +117,7 @@ pub(super) fn sweep(db: &Connection, root: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn path_of(root: &Path, digest: Digest) -> PathBuf {
+pub(super) fn path_of(root: &Path, digest: Digest) -> PathBuf {
     let name = digest.to_string();
     root.join(&name[..2]).join(name)
 }

@@ -1,6 +1,7 @@
 //! Jobs as they were sent, and their results. A result counts once it is here.
 
 use brine_model::catalog::Policy;
+use brine_model::converge::ApplyReport;
 use brine_model::digest::Digest;
 use brine_model::name::NodeName;
 use brine_model::time::Timestamp;
@@ -17,7 +18,17 @@ use crate::runs::outcome::{self, StepOutcome};
 #[serde(rename_all = "lowercase")]
 pub(crate) enum JobKind {
     Plan,
+    /// The last part of a node's catalog: with it, the catalog is applied.
     Apply,
+    /// A part before the last.
+    Part,
+    /// Looking at what is done once for a role, or at a part anew: nothing of it is the node's plan.
+    Look,
+    /// What is done once for a role.
+    Once,
+    /// The catalog that the node had before the run.
+    Revert,
+    Action,
 }
 
 /// What became of a result that came in.
@@ -83,19 +94,21 @@ fn record(
     let key = params![signed(job.run.0), node.as_str(), job.step];
     let found = db
         .prepare_cached(
-            "SELECT jobs.kind, jobs.catalog, result IS NOT NULL, policies
-             FROM jobs JOIN run_nodes USING (run, node) WHERE run = ? AND node = ? AND step = ?",
+            "SELECT jobs.kind, jobs.catalog, result IS NOT NULL, policies, previous_policies
+             FROM jobs LEFT JOIN run_nodes USING (run, node)
+             WHERE run = ? AND node = ? AND step = ?",
         )?
         .query_row(key, |row| {
             Ok((
                 row.get::<_, String>(0)?,
                 row.get::<_, DigestColumn>(1)?.0,
                 row.get::<_, bool>(2)?,
-                row.get::<_, Vec<u8>>(3)?,
+                row.get::<_, Option<Vec<u8>>>(3)?,
+                row.get::<_, Option<Vec<u8>>>(4)?,
             ))
         })
         .optional()?;
-    let Some((kind, catalog, known, policies)) = found else {
+    let Some((kind, catalog, known, policies, previous)) = found else {
         return Ok(Recorded::Unknown);
     };
     if known {
@@ -110,13 +123,23 @@ fn record(
             to_bytes("result", result)?
         ],
     )?;
-    match from_word("kind", kind)? {
+    let kind = from_word("kind", kind)?;
+    match kind {
         JobKind::Plan => keep_plan(db, node, job, result)?,
-        JobKind::Apply => {
-            let policies: Vec<Policy> = from_bytes("policy", &policies).unwrap_or_default();
+        JobKind::Look | JobKind::Action => {}
+        JobKind::Once => keep_report(db, node, job, result)?,
+        JobKind::Apply | JobKind::Part | JobKind::Revert => {
             keep_report(db, node, job, result)?;
             let (outcome, counts) = outcome::of_apply(result);
-            if outcome.is_good() {
+            if outcome.is_good() && kind != JobKind::Part {
+                let policies = if kind == JobKind::Revert {
+                    previous
+                } else {
+                    policies
+                };
+                let policies: Vec<Policy> = policies
+                    .and_then(|bytes| from_bytes("policy", &bytes).ok())
+                    .unwrap_or_default();
                 nodes::applied(db, node, catalog, &policies, at)?;
             }
             if runs::summary(db, job.run)?.is_some_and(|run| run.phase.is_over()) {
@@ -163,10 +186,23 @@ fn keep_report(
     let (JobResult::Applied(report) | JobResult::Cancelled(Some(report))) = result else {
         return Ok(());
     };
+    // What an earlier part did is still to be told.
+    let before: Option<Vec<u8>> = db
+        .query_row(
+            "SELECT report FROM run_nodes WHERE run = ? AND node = ?",
+            params![signed(job.run.0), node.as_str()],
+            |row| row.get(0),
+        )
+        .optional()?
+        .flatten();
+    let mut whole: ApplyReport = before
+        .and_then(|bytes| from_bytes("report", &bytes).ok())
+        .unwrap_or_default();
+    whole.extend(report.clone());
     db.execute(
         "UPDATE run_nodes SET report = ? WHERE run = ? AND node = ?",
         params![
-            to_bytes("report", report)?,
+            to_bytes("report", &whole)?,
             signed(job.run.0),
             node.as_str()
         ],

@@ -1,13 +1,16 @@
 //! Runs: their heads, their nodes, what was planned and done.
 
 use brine_model::catalog::Policy;
-use brine_model::converge::{ApplyReport, Plan};
+use brine_model::converge::{ApplyReport, Approval, Plan};
 use brine_model::diagnostic::Diagnostic;
 use brine_model::digest::Digest;
 use brine_model::name::{NodeName, OperatorName, RoleName};
 use brine_model::time::Timestamp;
 use brine_wire::job::RunId;
-use brine_wire::run::{Happening, NodeState, RunDetail, RunKind, RunNode, RunPhase, RunSummary};
+use brine_wire::operator::{Agreed, AgreedNode};
+use brine_wire::run::{
+    Happening, NodeState, Output, RunDetail, RunKind, RunNode, RunPhase, RunSummary,
+};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::blobs::{self, CatalogBlobs};
@@ -28,6 +31,8 @@ pub(crate) struct NewRun {
     /// Warnings of the nodes concerned.
     pub diagnostics: Vec<Diagnostic>,
     pub nodes: Vec<RunCatalog>,
+    /// Catalogs that are needed beside the nodes' own: to be kept until the run is over.
+    pub catalogs: Vec<Digest>,
 }
 
 /// What one node of a run is to become.
@@ -38,6 +43,8 @@ pub(crate) struct RunCatalog {
     pub state: NodeState,
     pub catalog: Digest,
     pub policies: Vec<Policy>,
+    /// What the node has now, for a revert.
+    pub previous: Option<(Digest, Vec<Policy>)>,
 }
 
 /// Where a node stands by now.
@@ -75,8 +82,9 @@ impl Store {
             )?;
             let run = RunId(unsigned(db.last_insert_rowid()));
             let mut insert = db.prepare_cached(
-                "INSERT INTO run_nodes (run, node, roles, state, catalog, policies)
-                 VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO run_nodes
+                     (run, node, roles, state, catalog, policies, previous, previous_policies)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             )?;
             for node in &new.nodes {
                 insert.execute(params![
@@ -85,8 +93,23 @@ impl Store {
                     to_json(&node.roles)?,
                     to_word(&node.state)?,
                     DigestColumn(node.catalog),
-                    to_bytes("policy", &node.policies)?
+                    to_bytes("policy", &node.policies)?,
+                    node.previous
+                        .as_ref()
+                        .map(|(digest, _)| DigestColumn(*digest)),
+                    node.previous
+                        .as_ref()
+                        .map(|(_, policies)| to_bytes("policy", policies))
+                        .transpose()?,
                 ])?;
+            }
+            let previous = new.nodes.iter().filter_map(|node| node.previous.as_ref());
+            let previous = previous.map(|(digest, _)| digest);
+            for catalog in new.catalogs.iter().chain(previous) {
+                db.execute(
+                    "INSERT OR IGNORE INTO run_catalogs VALUES (?, ?)",
+                    params![signed(run.0), DigestColumn(*catalog)],
+                )?;
             }
             let phase = Happening::Phase {
                 phase: RunPhase::Planning,
@@ -127,6 +150,89 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.write(move |db| set_node(db, run, &node, &update, at))
             .await
+    }
+
+    /// Replaces a node's plan by what the server knows beyond it.
+    pub(crate) async fn set_plan(
+        &self,
+        run: RunId,
+        node: NodeName,
+        plan: Plan,
+    ) -> Result<(), StoreError> {
+        self.write(move |db| {
+            db.execute(
+                "UPDATE run_nodes SET plan = ? WHERE run = ? AND node = ?",
+                params![to_bytes("plan", &plan)?, signed(run.0), node.as_str()],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Notes what an apply may do to a node, for going on with it later.
+    pub(crate) async fn set_approval(
+        &self,
+        run: RunId,
+        node: NodeName,
+        approval: Approval,
+    ) -> Result<(), StoreError> {
+        self.write(move |db| {
+            db.execute(
+                "UPDATE run_nodes SET approval = ? WHERE run = ? AND node = ?",
+                params![
+                    to_bytes("approval", &approval)?,
+                    signed(run.0),
+                    node.as_str()
+                ],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// What was agreed to in a run.
+    pub(crate) async fn agreed(&self, run: RunId) -> Result<Agreed, StoreError> {
+        self.read(move |db| {
+            let mut statement = db.prepare_cached(
+                "SELECT node, catalog, approval FROM run_nodes
+                 WHERE run = ? AND approval IS NOT NULL",
+            )?;
+            let mut rows = statement.query([signed(run.0)])?;
+            let nodes = collect(&mut rows, |row| {
+                let approval: Vec<u8> = row.get("approval")?;
+                let node = AgreedNode {
+                    catalog: row.get::<_, DigestColumn>("catalog")?.0,
+                    approval: from_bytes("approval", &approval)?,
+                };
+                Ok((parsed(row, "node")?, node))
+            })?;
+            Ok(Agreed {
+                nodes: nodes.into_iter().collect(),
+            })
+        })
+        .await
+    }
+
+    /// Keeps what an action left on a node.
+    pub(crate) async fn set_output(
+        &self,
+        run: RunId,
+        node: NodeName,
+        output: Output,
+    ) -> Result<(), StoreError> {
+        self.write(move |db| {
+            db.execute(
+                "UPDATE run_nodes SET output = ? WHERE run = ? AND node = ?",
+                params![to_json(&output)?, signed(run.0), node.as_str()],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The bytes of a catalog that is kept for a run; none where it is gone.
+    pub(crate) fn catalog_bytes(&self, digest: Digest) -> Option<Vec<u8>> {
+        std::fs::read(blobs::path_of(&self.blobs, digest)).ok()
     }
 
     /// Ends what a server that died left open: each run becomes interrupted at the place where it
@@ -193,9 +299,11 @@ impl Store {
                 |row| row.get(0),
             )?;
             let mut statement = db.prepare_cached(
-                "SELECT node, plan, report FROM run_nodes WHERE run = ? ORDER BY node",
+                "SELECT node, plan, report, catalog, output FROM run_nodes
+                 WHERE run = ? ORDER BY node",
             )?;
             let (mut plans, mut reports) = (Vec::new(), Vec::new());
+            let (mut catalogs, mut outputs) = (Vec::new(), Vec::new());
             let mut rows = statement.query([signed(run.0)])?;
             while let Some(row) = rows.next()? {
                 let name: NodeName = parsed(row, "node")?;
@@ -208,7 +316,11 @@ impl Store {
                 if let Some(report) = row.get::<_, Option<Vec<u8>>>("report")?
                     && let Ok(report) = from_bytes::<ApplyReport>("report", &report)
                 {
-                    reports.push((name, report));
+                    reports.push((name.clone(), report));
+                }
+                catalogs.push((name.clone(), row.get::<_, DigestColumn>("catalog")?.0));
+                if let Some(output) = row.get::<_, Option<String>>("output")? {
+                    outputs.push((name, from_json("output", &output)?));
                 }
             }
             let diagnostics = from_bytes("diagnostics", &diagnostics).unwrap_or_default();
@@ -217,6 +329,8 @@ impl Store {
                 diagnostics,
                 plans,
                 reports,
+                catalogs,
+                outputs,
             }))
         })
         .await

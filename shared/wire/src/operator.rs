@@ -88,7 +88,10 @@ pub struct StartAction {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ActionRequest {
     /// One that a formula lists: `patroni.restart`.
-    Formula { formula: String, action: String },
+    Formula {
+        formula: String,
+        action: String,
+    },
     /// `service.restart UNIT`
     RestartService(String),
     Reboot,

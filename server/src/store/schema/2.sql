@@ -6,6 +6,7 @@ ALTER TABLE nodes ADD COLUMN pause_reason TEXT;
 
 -- The catalog that a node had when the run began: for a revert.
 ALTER TABLE run_nodes ADD COLUMN previous BLOB;
+ALTER TABLE run_nodes ADD COLUMN previous_policies BLOB;
 -- What an action left, as JSON.
 ALTER TABLE run_nodes ADD COLUMN output TEXT;
 -- What an apply was allowed to do: for going on with it later.
