@@ -15,6 +15,7 @@
 //! the server.
 
 mod backoff;
+mod boot;
 pub mod cli;
 mod clock;
 pub mod config;

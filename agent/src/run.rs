@@ -6,13 +6,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock;
 use crate::config::Config;
 use crate::jobs::{self, Place, WorkerHandle};
 use crate::link::{self, Link};
 use crate::state::binding::MachineId;
 use crate::state::journal::Journal;
 use crate::state::{State, StateError};
+use crate::{boot, clock};
 
 /// How long the last result may take to be delivered before the agent ends; it is kept anyway.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -25,7 +25,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), StateError> {
     let machine = MachineId::read(&config.root)?;
     let state = State::open(&config.state, machine)?;
-    let journal = Journal::open(state.directory(), clock::now())?;
+    let journal = Journal::open(state.directory(), clock::now(), &boot::id())?;
     let (connection, link_seen) = watch::channel(None);
     let (node, node_seen) = watch::channel(None);
     let place = Place {

@@ -6,7 +6,10 @@
 
 mod accounts;
 mod apt;
+mod certificates;
 mod dpkg;
+mod http;
+mod issuer;
 mod jobs;
 mod locks;
 mod look;
@@ -32,11 +35,13 @@ use std::time::{Duration, Instant};
 
 use brine_model::digest::Digest;
 use brine_model::host::{
-    Content, FileState, GroupState, Host, HostResult, Ownership, PackageRequest, PackageState,
-    Probe, ProbeOutcome, Program, ProgramOutput, ReadHost, RestartRecord, UnitState, UnitVerb,
-    UserRequest, UserState,
+    CertificateOrder, CertificateState, Content, FileState, GroupState, Host, HostResult,
+    HttpAnswer, HttpRequest, Ownership, PackageRequest, PackageState, Probe, ProbeOutcome, Program,
+    ProgramOutput, ReadHost, RestartRecord, UnitState, UnitVerb, UserRequest, UserState,
 };
+use brine_model::live;
 use brine_model::path::AbsolutePath;
+use brine_model::time::Timestamp;
 
 use self::accounts::Accounts;
 use self::apt::Apt;
@@ -45,9 +50,11 @@ use self::packages::Candidates;
 use self::records::Records;
 use self::systemd::Systemd;
 use self::write::Files;
+use crate::clock;
 use crate::state::blobs::Blobs;
 
 pub use self::apt::VERB as TRANSACTION_VERB;
+pub(crate) use self::issuer::Issuer;
 pub(crate) use self::locks::holder;
 pub use self::transaction::Transaction;
 
@@ -62,6 +69,8 @@ pub struct RealHost {
     systemd: Systemd,
     records: Records,
     blobs: Blobs,
+    /// None where only looking is meant.
+    issuer: Option<Issuer>,
     start: Instant,
 }
 
@@ -84,8 +93,24 @@ impl RealHost {
             systemd: Systemd::new(root),
             records: Records::new(state),
             blobs: Blobs::new(state),
+            issuer: None,
             start: Instant::now(),
         }
+    }
+
+    /// With a way to have certificates made.
+    #[must_use]
+    pub(crate) fn with_issuer(mut self, issuer: Issuer) -> Self {
+        self.issuer = Some(issuer);
+        self
+    }
+
+    /// Begins to reboot the machine; systemd then stops everything, this agent included.
+    ///
+    /// # Errors
+    /// systemd refuses.
+    pub(crate) fn reboot(&mut self) -> HostResult<()> {
+        units::reboot(&self.systemd)
     }
 
     /// Waits for a package transaction that an earlier life of this agent has begun. To be called
@@ -174,6 +199,7 @@ impl ReadHost for RealHost {
                 state if state.active == "active" => Ok(()),
                 state => Err(format!("{unit} is {} ({})", state.active, state.sub)),
             },
+            Probe::Live(question) => live::probe(question, self),
         })
     }
 
@@ -183,6 +209,23 @@ impl ReadHost for RealHost {
 
     fn mark(&self, key: &str) -> HostResult<Option<Digest>> {
         self.records.mark(key)
+    }
+
+    fn http_get(&self, url: &str, timeout: Duration) -> HostResult<HttpAnswer> {
+        http::get(url, timeout)
+    }
+
+    fn certificate(
+        &self,
+        path: &AbsolutePath,
+        key: &AbsolutePath,
+        authority: &AbsolutePath,
+    ) -> HostResult<Option<CertificateState>> {
+        certificates::state(&self.root, path, key, authority)
+    }
+
+    fn now(&self) -> Timestamp {
+        clock::now()
     }
 
     fn blob(&self, digest: &Digest) -> HostResult<Vec<u8>> {
@@ -254,6 +297,14 @@ impl Host for RealHost {
 
     fn set_group(&mut self, name: &str, gid: Option<u32>, system: bool) -> HostResult<()> {
         users::set_group(name, gid, system, &self.accounts)
+    }
+
+    fn http_send(&mut self, request: &HttpRequest) -> HostResult<HttpAnswer> {
+        http::send(request)
+    }
+
+    fn order_certificate(&mut self, order: &CertificateOrder) -> HostResult<()> {
+        certificates::order(order, self.issuer.as_ref(), &self.files())
     }
 
     fn execute(&mut self, program: &Program) -> HostResult<ProgramOutput> {

@@ -1,24 +1,21 @@
 //! Asking whether something works, once.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use brine_model::host::ProbeOutcome;
+
+use super::http;
 
 /// For connecting, and for the whole of an answer.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// A status line is no longer.
-const STATUS_LINE: usize = 1 << 10;
-
 pub(super) fn tcp(address: &str) -> ProbeOutcome {
-    connect(address).map(drop)
+    http::connect(address, LIMIT).map(drop)
 }
 
-/// A GET over plain HTTP/1.1; the answer's body is of no interest, redirections are not followed.
+/// A GET; the answer's body is of no interest, redirections are not followed.
 pub(super) fn http(url: &str, wanted: Option<u16>) -> ProbeOutcome {
-    let status = status_of(url).map_err(|why| format!("{url}: {why}"))?;
+    let status = http::status(url, LIMIT).map_err(|why| format!("{url}: {why}"))?;
     let good = match wanted {
         Some(wanted) => status == wanted,
         None => (200..400).contains(&status),
@@ -30,95 +27,9 @@ pub(super) fn http(url: &str, wanted: Option<u16>) -> ProbeOutcome {
     }
 }
 
-fn connect(address: &str) -> Result<TcpStream, String> {
-    let resolved: Vec<SocketAddr> = address
-        .to_socket_addrs()
-        .map_err(|error| format!("{address} is no address: {error}"))?
-        .collect();
-    let mut why = format!("{address} does not resolve");
-    for candidate in resolved {
-        match TcpStream::connect_timeout(&candidate, LIMIT) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => why = format!("nothing accepts connections at {candidate}: {error}"),
-        }
-    }
-    Err(why)
-}
-
-fn status_of(url: &str) -> Result<u16, String> {
-    let rest = url
-        .strip_prefix("http://")
-        .ok_or("only http:// can be asked")?;
-    let (authority, path) = match rest.find(['/', '?']) {
-        Some(at) => rest.split_at(at),
-        None => (rest, ""),
-    };
-    if authority.is_empty() || authority.contains('@') || !is_printable(rest) {
-        return Err("not a plain URL".to_owned());
-    }
-    let slash = if path.starts_with('/') { "" } else { "/" };
-    let has_port = authority
-        .rsplit(']')
-        .next()
-        .is_some_and(|end| end.contains(':'));
-    let address = if has_port {
-        authority.to_owned()
-    } else {
-        format!("{authority}:80")
-    };
-    let mut stream = connect(&address)?;
-    let said = |error: std::io::Error| error.to_string();
-    stream.set_write_timeout(Some(LIMIT)).map_err(said)?;
-    let request = format!(
-        "GET {slash}{path} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: brine-agent\r\n\
-         Accept: */*\r\nConnection: close\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).map_err(said)?;
-    let line = status_line(&mut stream)?;
-    let mut words = line.split(' ');
-    let protocol = words.next().unwrap_or_default();
-    let status = words.next().and_then(|status| status.parse().ok());
-    match status {
-        Some(status) if protocol.starts_with("HTTP/1.") => Ok(status),
-        _ => Err("the answer is not HTTP".to_owned()),
-    }
-}
-
-/// Within the limit as a whole, however slowly the bytes trickle.
-fn status_line(stream: &mut TcpStream) -> Result<String, String> {
-    let start = Instant::now();
-    let mut line = Vec::new();
-    let mut chunk = [0; 256];
-    while !line.contains(&b'\n') {
-        let left = LIMIT.saturating_sub(start.elapsed());
-        if left.is_zero() {
-            return Err(format!("no answer within {} s", LIMIT.as_secs()));
-        }
-        stream
-            .set_read_timeout(Some(left))
-            .map_err(|error| error.to_string())?;
-        let length = match stream.read(&mut chunk) {
-            Ok(0) => return Err("the connection was closed without an answer".to_owned()),
-            Ok(length) => length,
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => 0,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => 0,
-            Err(error) => return Err(error.to_string()),
-        };
-        line.extend_from_slice(&chunk[..length]);
-        if line.len() > STATUS_LINE {
-            return Err("the answer is not HTTP".to_owned());
-        }
-    }
-    let first = line.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    Ok(String::from_utf8_lossy(first).trim_end().to_owned())
-}
-
-fn is_printable(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::net::TcpListener;
 
     use super::*;

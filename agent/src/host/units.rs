@@ -106,6 +106,13 @@ pub(super) fn daemon_reload(systemd: &Systemd) -> HostResult<()> {
     reload(systemd).map_err(|error| error.into_host("make systemd read its units anew"))
 }
 
+/// Begins a reboot in good order; returns before it happens.
+pub(super) fn reboot(systemd: &Systemd) -> HostResult<()> {
+    systemd
+        .call("Reboot", &())
+        .map_err(|error| error.into_host("have systemd reboot the machine"))
+}
+
 /// `haproxy` is `haproxy.service`.
 pub(super) fn full_name(name: &str) -> String {
     const SUFFIXES: &[&str] = &[

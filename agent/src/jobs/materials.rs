@@ -4,6 +4,7 @@ use brine_model::catalog::Catalog;
 use brine_model::converge::{Prepared, prepare, released};
 use brine_model::digest::Digest;
 use brine_model::resource::ResourceId;
+use brine_model::value::{SecretRef, SecretText};
 use brine_wire::codec;
 use brine_wire::job::Secret;
 
@@ -40,10 +41,7 @@ impl Materials {
             );
             return Err(Refusal::Failed(why));
         }
-        let text = |reference: &_| {
-            let found = secrets.iter().find(|secret| secret.reference == *reference);
-            found.map(|secret| secret.text.clone())
-        };
+        let text = |reference: &_| text_of(&secrets, reference);
         let prepared = prepare(&catalog, &|blob| blobs.get(blob), &text).map_err(|errors| {
             let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
             Refusal::Failed(lines.join("\n"))
@@ -76,4 +74,12 @@ impl Materials {
             tracing::warn!(%error, "cannot remove old blobs");
         }
     }
+}
+
+/// The text of a secret that came along.
+pub(super) fn text_of(secrets: &[Secret], reference: &SecretRef) -> Option<SecretText> {
+    let found = secrets
+        .iter()
+        .find(|secret| secret.reference == *reference)?;
+    Some(found.text.clone())
 }

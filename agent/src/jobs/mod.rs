@@ -11,6 +11,7 @@
 //! The worker neither knows nor cares whether there is a connection: a lost one never touches a
 //! job. Only a blob that is missing makes a job wait for it, within the job's deadline.
 
+mod act;
 mod apply;
 mod cancel;
 mod execute;
@@ -20,6 +21,8 @@ mod health;
 mod materials;
 mod observer;
 mod plan;
+mod reboot;
+mod restart;
 mod shrink;
 mod task;
 mod worker;

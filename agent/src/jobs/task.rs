@@ -1,23 +1,27 @@
 //! One job, from its materials to its result.
 
 use brine_model::digest::Digest;
+use brine_model::live::LiveFacts;
 use brine_model::time::Timestamp;
 use brine_wire::job::{self, Job, JobId, JobResult, Progress};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::cancel::Cancel;
 use super::fetch::{self, NoBlob};
 use super::materials::Materials;
 use super::observer::Reporter;
 use super::worker::Place;
-use super::{apply, execute, health, plan};
-use crate::host::RealHost;
+use super::{act, apply, execute, health, plan, reboot, restart};
+use crate::host::{Issuer, RealHost};
 
 /// What every job has at hand.
 pub(super) struct Task {
     pub(super) place: Place,
     pub(super) cancel: Cancel,
     pub(super) progress: watch::Sender<Option<Progress>>,
+    /// The agent is told to end.
+    pub(super) stop: CancellationToken,
 }
 
 /// For the log.
@@ -27,13 +31,28 @@ pub(super) const fn kind(task: &job::Task) -> &'static str {
         job::Task::Apply { .. } => "apply",
         job::Task::Health(_) => "health",
         job::Task::Execute(_) => "execute",
+        job::Task::Live(_) => "live facts",
+        job::Task::Act { .. } => "action",
+        job::Task::Restart(_) => "restart",
+        job::Task::Reboot => "reboot",
     }
 }
 
 impl Task {
-    pub(super) async fn run(self, job: Job) -> JobResult {
+    /// None where the result is not known before the machine is up again.
+    pub(super) async fn run(self, job: Job) -> Option<JobResult> {
         let (id, deadline) = (job.id, job.deadline);
         match job.task {
+            job::Task::Reboot => {
+                let asked = self.on_thread(id, |host, _| reboot::run(host)).await;
+                reboot::outcome(asked, &self.stop).await
+            }
+            task => Some(self.done(id, deadline, task).await),
+        }
+    }
+
+    async fn done(&self, id: JobId, deadline: Timestamp, task: job::Task) -> JobResult {
+        match task {
             job::Task::Plan { catalog, secrets } => {
                 let fetched = self.fetch(id, catalog, deadline).await;
                 let place = self.place.clone();
@@ -47,12 +66,19 @@ impl Task {
                 catalog,
                 secrets,
                 approval,
+                part,
+                last,
             } => {
                 let fetched = self.fetch(id, catalog, deadline).await;
                 let (place, cancel) = (self.place.clone(), self.cancel.clone());
+                let order = apply::Order {
+                    approval,
+                    part,
+                    last,
+                };
                 self.on_thread(id, move |host, reporter| {
                     let materials = Materials::read(&place, catalog, fetched?, secrets)?;
-                    apply::run(&materials, &approval, &cancel, host, reporter)
+                    apply::run(&materials, &order, &cancel, host, reporter)
                 })
                 .await
             }
@@ -69,6 +95,30 @@ impl Task {
                 })
                 .await
             }
+            job::Task::Live(sources) => {
+                self.on_thread(id, move |host, _| {
+                    Ok(JobResult::Live(LiveFacts::ask(&sources, host)))
+                })
+                .await
+            }
+            job::Task::Act {
+                resource,
+                action,
+                secrets,
+            } => {
+                self.on_thread(id, move |host, reporter| {
+                    act::run(&resource, &action, &secrets, host, reporter)
+                })
+                .await
+            }
+            job::Task::Restart(unit) => {
+                self.on_thread(id, move |host, reporter| {
+                    restart::run(&unit, host, reporter)
+                })
+                .await
+            }
+            // Not done when it returns: see `run`.
+            job::Task::Reboot => JobResult::Failed("a reboot has no result of its own".to_owned()),
         }
     }
 
@@ -98,8 +148,9 @@ impl Task {
     ) -> JobResult {
         let reporter = Reporter::new(id, self.progress.clone(), self.cancel.clone());
         let place = self.place.clone();
+        let issuer = Issuer::new(place.link.clone());
         let thread = tokio::task::spawn_blocking(move || {
-            let mut host = RealHost::rooted(&place.root, &place.state);
+            let mut host = RealHost::rooted(&place.root, &place.state).with_issuer(issuer);
             host.wait_for_transaction()
                 .map_err(|error| Refusal::Failed(error.to_string()))?;
             job(&mut host, reporter)

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use brine_transport::connection::Connection;
-use brine_wire::job::{Job, JobId, JobResult, JobState, Progress};
+use brine_wire::job::{self, Job, JobId, JobResult, JobState, Progress};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -14,7 +14,7 @@ use super::handle::{Command, WorkerHandle};
 use super::shrink::shrink;
 use super::task::{self, Task};
 use crate::state::journal::Journal;
-use crate::{clock, memory};
+use crate::{boot, clock, memory};
 
 /// Commands that wait while the worker writes its journal.
 const COMMANDS: usize = 32;
@@ -59,8 +59,9 @@ pub(crate) fn start(
         results,
         progress,
         drained,
+        stop,
     };
-    (handle, tokio::spawn(worker.run(receiver, stop)))
+    (handle, tokio::spawn(worker.run(receiver)))
 }
 
 struct Worker {
@@ -69,16 +70,18 @@ struct Worker {
     queue: VecDeque<Job>,
     running: Option<(JobId, Cancel)>,
     /// Never more than one.
-    tasks: JoinSet<JobResult>,
+    tasks: JoinSet<Option<JobResult>>,
     results: watch::Sender<u64>,
     progress: watch::Sender<Option<Progress>>,
     /// Said to stop, and nothing runs any more.
     drained: CancellationToken,
+    stop: CancellationToken,
 }
 
 impl Worker {
     /// Ends when nobody is left to ask and nothing runs.
-    async fn run(mut self, mut commands: mpsc::Receiver<Command>, stop: CancellationToken) {
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let stop = self.stop.clone();
         let (mut stopping, mut alone) = (false, false);
         while !alone || self.running.is_some() {
             tokio::select! {
@@ -166,7 +169,11 @@ impl Worker {
                 self.finish(job.id, JobResult::Failed(expired(&job)));
                 continue;
             }
-            if let Err(error) = self.journal.begin(job.id) {
+            let recorded = match job.task {
+                job::Task::Reboot => self.journal.begin_reboot(job.id, &boot::id()),
+                _ => self.journal.begin(job.id),
+            };
+            if let Err(error) = recorded {
                 let why = format!("the job cannot be recorded, so it was not begun: {error}");
                 self.finish(job.id, JobResult::Failed(why));
                 continue;
@@ -177,6 +184,7 @@ impl Worker {
                 place: self.place.clone(),
                 cancel: cancel.clone(),
                 progress: self.progress.clone(),
+                stop: self.stop.clone(),
             };
             self.tasks.spawn(task.run(job));
             self.running = Some((id, cancel));
@@ -204,17 +212,21 @@ impl Worker {
         }
     }
 
-    fn ended(&mut self, ended: Result<JobResult, JoinError>) {
+    fn ended(&mut self, ended: Result<Option<JobResult>, JoinError>) {
         let Some((id, _)) = self.running.take() else {
             return;
         };
         let result = ended.unwrap_or_else(|error| {
             tracing::error!(%error, "a job died");
-            JobResult::Failed("the agent failed on this job, which is a bug".to_owned())
+            Some(JobResult::Failed(
+                "the agent failed on this job, which is a bug".to_owned(),
+            ))
         });
         tracing::info!(run = %id.run, step = id.step, "job ends");
         self.progress.send_replace(None);
-        self.finish(id, shrink(result));
+        if let Some(result) = result {
+            self.finish(id, shrink(result));
+        }
         memory::trim();
     }
 

@@ -18,9 +18,9 @@ use super::serve;
 use crate::backoff::fraction;
 use crate::config::Config;
 use crate::jobs::WorkerHandle;
+use crate::state::State;
 use crate::state::applied::Applied;
-use crate::state::{State, atomic};
-use crate::{VERSION, facts};
+use crate::{VERSION, boot, facts};
 
 const ANSWER: Duration = Duration::from_secs(30);
 
@@ -43,7 +43,7 @@ pub(super) async fn hello(
     let hello = Hello {
         agent_version: VERSION.to_owned(),
         machine_id: state.machine().as_str().to_owned(),
-        boot_id: boot_id(),
+        boot_id: boot::id(),
         capabilities: resources::capabilities(),
         applied: Applied::new(state.directory()).digest()?,
         jobs: worker.open_jobs().await,
@@ -166,14 +166,4 @@ async fn ask<R: DeserializeOwned>(
     request: &AgentRequest,
 ) -> Result<R, RequestError> {
     connection.request_within(request, ANSWER).await
-}
-
-/// New at every boot; empty where the kernel does not tell.
-fn boot_id() -> String {
-    let bytes = atomic::read("/proc/sys/kernel/random/boot_id".as_ref())
-        .ok()
-        .flatten();
-    String::from_utf8_lossy(&bytes.unwrap_or_default())
-        .trim()
-        .to_owned()
 }

@@ -22,6 +22,10 @@ pub enum Stage {
     Finished(JobResult),
     /// The server has the result. Remembered until the deadline, so that it is not run again.
     Acknowledged,
+    /// The machine is being rebooted; `from` is the boot that ends by it.
+    Rebooting {
+        from: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,7 +46,7 @@ impl Journal {
     ///
     /// # Errors
     /// The directory cannot be read or written.
-    pub fn open(state: &Path, now: Timestamp) -> Result<Self, StateError> {
+    pub fn open(state: &Path, now: Timestamp, boot: &str) -> Result<Self, StateError> {
         let directory = state.join("jobs");
         atomic::directory(&directory).map_err(StateError::io("make", &directory))?;
         let mut journal = Self {
@@ -52,9 +56,11 @@ impl Journal {
         journal.load()?;
         let ids: Vec<JobId> = journal.entries.keys().copied().collect();
         for id in ids {
-            match journal.entries[&id].stage {
+            match &journal.entries[&id].stage {
                 Stage::Accepted => journal.finish(id, stopped_before())?,
                 Stage::Running => journal.finish(id, stopped_while())?,
+                Stage::Rebooting { from } if from == boot => journal.finish(id, not_rebooted())?,
+                Stage::Rebooting { .. } => journal.finish(id, rebooted())?,
                 Stage::Finished(_) | Stage::Acknowledged => {}
             }
         }
@@ -67,7 +73,7 @@ impl Journal {
     pub fn state(&self, id: JobId) -> JobState {
         match self.entries.get(&id).map(|entry| &entry.stage) {
             Some(Stage::Accepted) => JobState::Accepted,
-            Some(Stage::Running) => JobState::Running,
+            Some(Stage::Running | Stage::Rebooting { .. }) => JobState::Running,
             Some(Stage::Finished(result)) => JobState::Finished(result.clone()),
             Some(Stage::Acknowledged) | None => JobState::Unknown,
         }
@@ -97,6 +103,16 @@ impl Journal {
     /// It cannot be written; then the job must not start.
     pub fn begin(&mut self, id: JobId) -> Result<(), StateError> {
         self.set(id, Stage::Running)
+    }
+
+    /// As [`Journal::begin`], for a job that ends with the machine: the next life of the agent
+    /// finishes it, if that is in another boot than `from`.
+    ///
+    /// # Errors
+    /// It cannot be written; then the job must not start.
+    pub fn begin_reboot(&mut self, id: JobId, from: &str) -> Result<(), StateError> {
+        let from = from.to_owned();
+        self.set(id, Stage::Rebooting { from })
     }
 
     /// # Errors
@@ -227,6 +243,17 @@ fn stopped_while() -> JobResult {
     )
 }
 
+fn rebooted() -> JobResult {
+    JobResult::Acted("rebooted".to_owned())
+}
+
+fn not_rebooted() -> JobResult {
+    JobResult::Failed(
+        "the agent was stopped before the machine went down, and came back without a reboot"
+            .to_owned(),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,14 +276,14 @@ mod tests {
     /// Does `steps`, dies, comes back, and must then say `expected` of job 1.
     fn check(steps: impl FnOnce(&mut Journal), expected: &JobState) {
         let state = tempfile::tempdir().unwrap();
-        let mut journal = Journal::open(state.path(), NOW).unwrap();
+        let mut journal = Journal::open(state.path(), NOW, "b1").unwrap();
         steps(&mut journal);
         drop(journal);
         // A write that the crash cut short.
         std::fs::write(state.path().join("jobs/.1-0~"), "{\"dead").unwrap();
         for _ in 0..2 {
             assert_eq!(
-                Journal::open(state.path(), NOW).unwrap().state(id(1)),
+                Journal::open(state.path(), NOW, "b1").unwrap().state(id(1)),
                 *expected
             );
         }
@@ -292,15 +319,15 @@ mod tests {
     #[test]
     fn what_was_acknowledged_is_not_run_again_before_its_deadline() {
         let state = tempfile::tempdir().unwrap();
-        let mut journal = Journal::open(state.path(), NOW).unwrap();
+        let mut journal = Journal::open(state.path(), NOW, "b1").unwrap();
         journal.accept(id(1), Timestamp(200)).unwrap();
         journal.finish(id(1), done()).unwrap();
         assert_eq!(journal.kept(), [(id(1), done())]);
         journal.acknowledge(id(1), NOW).unwrap();
         assert!(journal.kept().is_empty() && journal.open_jobs().is_empty());
-        let journal = Journal::open(state.path(), NOW).unwrap();
+        let journal = Journal::open(state.path(), NOW, "b1").unwrap();
         assert!(journal.knows(id(1)));
-        let journal = Journal::open(state.path(), Timestamp(201)).unwrap();
+        let journal = Journal::open(state.path(), Timestamp(201), "b1").unwrap();
         assert!(!journal.knows(id(1)));
         assert_eq!(
             std::fs::read_dir(state.path().join("jobs"))
@@ -311,11 +338,26 @@ mod tests {
     }
 
     #[test]
+    fn a_reboot_is_done_in_another_boot() {
+        for (boot, expected) in [("b1", not_rebooted()), ("b2", rebooted())] {
+            let state = tempfile::tempdir().unwrap();
+            let mut journal = Journal::open(state.path(), NOW, "b1").unwrap();
+            journal.accept(id(1), Timestamp(200)).unwrap();
+            journal.begin_reboot(id(1), "b1").unwrap();
+            assert_eq!(journal.state(id(1)), JobState::Running);
+            assert_eq!(journal.open_jobs(), [id(1)]);
+            drop(journal);
+            let journal = Journal::open(state.path(), NOW, boot).unwrap();
+            assert_eq!(journal.kept(), [(id(1), expected)]);
+        }
+    }
+
+    #[test]
     fn a_damaged_record_is_told_not_rerun() {
         let state = tempfile::tempdir().unwrap();
-        drop(Journal::open(state.path(), NOW).unwrap());
+        drop(Journal::open(state.path(), NOW, "b1").unwrap());
         std::fs::write(state.path().join("jobs/7-2"), "garbage").unwrap();
-        let journal = Journal::open(state.path(), NOW).unwrap();
+        let journal = Journal::open(state.path(), NOW, "b1").unwrap();
         let seven = JobId {
             run: RunId(7),
             step: 2,

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use brine_agent::config::Config;
 use brine_model::catalog::{Catalog, Entry};
-use brine_model::converge::Approval;
+use brine_model::converge::{Approval, Part};
 use brine_model::digest::Digest;
 use brine_model::host::Program;
 use brine_model::resource::ResourceId;
@@ -393,6 +393,8 @@ pub(crate) fn apply(catalog: Digest, approval: Approval) -> Task {
         catalog,
         secrets: Vec::new(),
         approval,
+        part: Part::WHOLE,
+        last: true,
     }
 }
 

@@ -51,6 +51,8 @@ pub enum AuthorityError {
     Write(String),
     #[error("the system gives no random numbers")]
     Random,
+    #[error("a workload's certificate cannot be for this: {0}")]
+    WorkloadName(String),
 }
 
 impl Authority {
@@ -107,16 +109,37 @@ impl Authority {
         now: Timestamp,
         validity: Duration,
     ) -> Result<Certificate, AuthorityError> {
-        let mut params = params(now, validity, subject.common_name())?;
+        let mut params = self.params(subject.common_name(), now, validity)?;
+        params.subject_alt_names = subject.names().map_err(|_| AuthorityError::MachineId)?;
+        params.extended_key_usages = vec![subject.usage()];
+        self.sign(params, key, now, validity)
+    }
+
+    /// What every certificate has in common that is no authority's.
+    pub(crate) fn params(
+        &self,
+        common_name: String,
+        now: Timestamp,
+        validity: Duration,
+    ) -> Result<CertificateParams, AuthorityError> {
+        let mut params = params(now, validity, common_name)?;
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.use_authority_key_identifier_extension = true;
+        Ok(params)
+    }
+
+    pub(crate) fn sign(
+        &self,
+        params: CertificateParams,
+        key: &PublicKey,
+        now: Timestamp,
+        validity: Duration,
+    ) -> Result<Certificate, AuthorityError> {
         let serial = params
             .serial_number
             .as_ref()
             .map(rcgen::SerialNumber::to_bytes);
-        params.subject_alt_names = subject.names().map_err(|_| AuthorityError::MachineId)?;
-        params.is_ca = IsCa::ExplicitNoCa;
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![subject.usage()];
-        params.use_authority_key_identifier_extension = true;
         let issuer: Issuer<'_, &KeyPair> =
             Issuer::from_ca_cert_der(&self.certificate.as_slice().into(), self.key.pair())
                 .map_err(write_error)?;

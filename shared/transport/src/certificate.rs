@@ -118,10 +118,12 @@ pub(crate) fn read(der: &[u8]) -> Result<Peer, Malformed> {
         fingerprint: Some(fingerprint(certificate.public_key().raw)),
         serial: Some(HEXLOWER.encode(certificate.raw_serial())),
         machine_id,
-        expires: Some(Timestamp::from_secs(
-            certificate.validity().not_after.timestamp(),
-        )),
+        expires: Some(time(certificate.validity().not_after)),
     })
+}
+
+pub(crate) fn time(time: x509_parser::time::ASN1Time) -> Timestamp {
+    Timestamp::from_secs(time.timestamp())
 }
 
 /// Takes `value` unless it is none or not the first.

@@ -11,6 +11,8 @@
 //!             .certificate_der() .certificate_pem() .key_pem()
 //!             .issue(&Subject, &PublicKey, now, validity) -> Certificate { der, serial, expires, fingerprint }
 //!             Subject::{Server, Node { name, machine_id }, Operator(name)}  .validity()
+//! workload    Authority::issue_workload(&names, &PublicKey, now, validity) -> Certificate
+//!             examine(certificate_pem, key_pem, authority_pem) -> Option<CertificateState>
 //! peer        Peer { principal, fingerprint, serial, machine_id, expires }  Peer::of(certificate der)
 //! join        JoinToken { servers, ca, secret: Option<SecretText> }  .to_text()  text.parse()
 //!             new_secret()  is_server("host:port")
@@ -43,6 +45,7 @@ pub mod limits;
 pub mod peer;
 pub mod server;
 pub mod stream;
+pub mod workload;
 
 mod certificate;
 mod connect_error;

@@ -72,6 +72,7 @@ impl TryFrom<String> for Period {
             "s" => number.checked_mul(1_000),
             "m" | "min" => number.checked_mul(60_000),
             "h" => number.checked_mul(3_600_000),
+            "d" => number.checked_mul(86_400_000),
             _ => None,
         };
         millis

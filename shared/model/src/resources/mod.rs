@@ -6,6 +6,7 @@
 //! they hold (`managed::ManagedFile`).
 
 mod absent;
+mod certificate;
 mod command;
 mod content;
 mod declare;
@@ -37,6 +38,7 @@ use crate::resource::{Resource, ResourceId};
 use crate::span::Spanned;
 use crate::value::{SecretRef, SecretText, Value};
 
+pub use certificate::{certificate_name, key_ownership};
 pub use package::package_list;
 pub use service::unit_of;
 
@@ -55,6 +57,7 @@ static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
         Kind::of::<group::Fields>(),
         Kind::of::<command::Fields>(),
         Kind::of::<wait_for::Fields>(),
+        Kind::of::<certificate::Fields>(),
     ]
 });
 

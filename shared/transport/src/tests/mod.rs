@@ -6,6 +6,7 @@ mod handshake;
 mod join;
 mod refusals;
 mod tls;
+mod workload;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
