@@ -1,4 +1,4 @@
-//! The reference fleet on a lab: a server host, two balancers, three backends, enrolled.
+//! The reference fleet on a lab, or a part of it: a server's host and enrolled nodes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,53 +11,49 @@ use serde_json::Value;
 use crate::host::Host;
 use crate::image::{self, Baked, Images};
 use crate::namespace::{Lab, Lifetime, Operator};
+use crate::nodes::{self, Machine, SERVER};
 use crate::prerequisites::{self, progress};
 use crate::process::{self, Output, Running};
 use crate::wait::wait_until;
 use crate::webapp;
 
-/// The host that the server runs on.
-pub const SERVER: &str = "brine01";
-
-/// The nodes of the fleet with their roles.
-pub const NODES: [(&str, &str); 5] = [
-    ("balancer01", "balancer"),
-    ("balancer02", "balancer"),
-    ("backend01", "backend"),
-    ("backend02", "backend"),
-    ("backend03", "backend"),
-];
-
 const STATES: &str = "/srv/brine/states";
 
-/// A lab with the reference fleet in it.
+/// A lab with the reference fleet in it, or a part of that.
 #[derive(Debug)]
 pub struct Fleet {
     lab: Lab,
     webapp: PathBuf,
+    images: Images,
 }
 
 impl Fleet {
-    /// Starts a fleet that ends with this process: bare hosts, enrolled, nothing applied.
+    /// Starts a fleet of these nodes that ends with this process: bare hosts, enrolled, nothing
+    /// applied.
     ///
     /// # Errors
     /// Something does not come up: the message says what was awaited.
-    pub fn start(name: &str) -> Result<Self> {
-        Self::start_with(&format!("{name}-{}", std::process::id()), Lifetime::Process)
+    pub fn start(name: &str, nodes: &[Machine]) -> Result<Self> {
+        let name = format!("{name}-{}", std::process::id());
+        Self::start_with(&name, Lifetime::Process, nodes)
     }
 
     /// Starts a fleet of this name and lifetime.
     ///
     /// # Errors
     /// Something does not come up: the message says what was awaited.
-    pub fn start_with(name: &str, lifetime: Lifetime) -> Result<Self> {
+    pub fn start_with(name: &str, lifetime: Lifetime, nodes: &[Machine]) -> Result<Self> {
         prerequisites::ensure_installed()?;
         let images = image::ensure_images()?;
         let webapp = webapp::build(&source().join("states/formulas/webapp/app"))?;
         let lab = Lab::start(name, lifetime)?;
-        let fleet = Self { lab, webapp };
-        fleet.boot_server(&images)?;
-        fleet.boot_nodes(&images)?;
+        let fleet = Self {
+            lab,
+            webapp,
+            images,
+        };
+        fleet.boot_server(nodes)?;
+        fleet.boot_nodes(nodes)?;
         Ok(fleet)
     }
 
@@ -66,12 +62,29 @@ impl Fleet {
     /// # Errors
     /// No lab of this name is running.
     pub fn attach(name: &str) -> Result<Self> {
-        let lab = Lab::attach(name)?;
-        let webapp = webapp::build(&source().join("states/formulas/webapp/app"))?;
-        Ok(Self { lab, webapp })
+        Ok(Self {
+            lab: Lab::attach(name)?,
+            webapp: webapp::build(&source().join("states/formulas/webapp/app"))?,
+            images: image::ensure_images()?,
+        })
     }
 
-    fn boot_server(&self, images: &Images) -> Result<()> {
+    /// Its nodes: every host that has a disk, save the server's. Sorted by name.
+    ///
+    /// # Panics
+    /// The lab has a host that no list knows.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<Machine> {
+        let hosts = self.lab.hosts();
+        let machines = hosts
+            .iter()
+            .map(|host| nodes::find(host.name()).expect("a host of the list"));
+        machines
+            .filter(|machine| machine.role().is_some())
+            .collect()
+    }
+
+    fn boot_server(&self, nodes: &[Machine]) -> Result<()> {
         progress("booting the server's host");
         let layer = self.lab.folder().join("server-layer");
         let (server, ctl) = (program("brine-server")?, program("ctl")?);
@@ -83,8 +96,8 @@ impl Fleet {
                 unit: (&unit, false),
             },
         )?;
-        self.lab.boot(SERVER, images, &layer, None)?;
-        self.copy_states()?;
+        self.lab.boot(SERVER, &self.images, &layer, None)?;
+        self.copy_states(nodes)?;
         let server = self.host(SERVER);
         let started = server.run(&format!(
             "brine-server init --states {STATES} --address 10.77.0.10:4640 && systemctl enable --quiet --now brine-server"
@@ -99,40 +112,36 @@ impl Fleet {
         })
     }
 
-    fn boot_nodes(&self, images: &Images) -> Result<()> {
+    fn boot_nodes(&self, nodes: &[Machine]) -> Result<()> {
         progress(&format!(
             "booting {} bare hosts, agent baked in",
-            NODES.len()
+            nodes.len()
         ));
-        let layer = self.lab.folder().join("agent-layer");
         let agent = program("brine-agent")?;
         let unit = source().join("agent/brine-agent.service");
         image::bake(
-            &layer,
+            &self.agent_layer(),
             &Baked {
                 programs: &[&agent],
                 unit: (&unit, true),
             },
         )?;
-        // A pool token for the backends, one token for each balancer: both ways in.
-        let pool = self.ctl_json(
-            "--output json tokens add --role backend --names 'backend*' --uses 3 --ttl 1h",
-        );
-        let pool = token(&pool)?;
+        // A pool token for the backends, a token of its own for each other node: both ways in.
+        let backends = nodes.iter().filter(|node| node.role() == Some("backend"));
+        let pool = match backends.count() {
+            0 => None,
+            uses => Some(token(&self.ctl_json(&format!(
+                "--output json tokens add --role backend --names 'backend*' --uses {uses} --ttl 1h"
+            )))?),
+        };
         std::thread::scope(|scope| {
-            let booting: Vec<_> = NODES
+            let booting: Vec<_> = nodes
                 .iter()
-                .map(|(name, role)| {
-                    let (layer, pool) = (&layer, &pool);
+                .map(|node| {
+                    let pool = pool.clone().filter(|_| node.role() == Some("backend"));
                     scope.spawn(move || {
-                        let join = if *role == "backend" {
-                            pool.clone()
-                        } else {
-                            token(&self.ctl_json(&format!(
-                                "--output json nodes add {name} --role {role}"
-                            )))?
-                        };
-                        self.lab.boot(name, images, layer, Some(&join))
+                        let join = pool.map_or_else(|| self.register(node.name), Ok)?;
+                        self.boot(node.name, &join)
                     })
                 })
                 .collect();
@@ -144,11 +153,68 @@ impl Fleet {
                 })
         })?;
         progress("waiting until all have enrolled");
-        wait_until(
-            "all nodes to enrol and connect",
-            Duration::from_secs(60),
-            || Ok(self.connected()? == NODES.len()),
-        )
+        self.wait_connected(Duration::from_secs(60))
+    }
+
+    fn agent_layer(&self) -> PathBuf {
+        self.lab.folder().join("agent-layer")
+    }
+
+    /// Registers a host of the list under its role; gives its join token.
+    fn register(&self, name: &str) -> Result<String> {
+        let machine = nodes::find(name)?;
+        let role = machine
+            .role()
+            .with_context(|| format!("{name} has no role"))?;
+        token(&self.ctl_json(&format!("--output json nodes add {name} --role {role}")))
+    }
+
+    /// Boots a fresh machine of this name with a join token. A disk that an earlier one left is
+    /// wiped; the earlier one must be off.
+    ///
+    /// # Errors
+    /// A machine of this name is on, or this one does not come up.
+    pub fn boot(&self, name: &str, join: &str) -> Result<()> {
+        let host = self.host(name);
+        if host.has_disk() {
+            host.wipe()?;
+        }
+        self.lab
+            .boot(name, &self.images, &self.agent_layer(), Some(join))
+    }
+
+    /// Registers and boots one more host of the list, and waits until it is connected.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub fn add(&self, name: &str) -> Result<()> {
+        self.boot(name, &self.register(name)?)?;
+        self.wait_connected(Duration::from_secs(60))
+    }
+
+    /// A machine dies for good and a fresh one takes its name: cuts the power if it is still on,
+    /// asks for a new token, boots and waits until it is connected. Nothing is applied.
+    ///
+    /// # Errors
+    /// The server does not replace it, or the new one does not come up.
+    pub fn replace(&self, name: &str) -> Result<()> {
+        let host = self.host(name);
+        if host.is_on() {
+            host.power_cut()?;
+        }
+        let join = token(&self.ctl_json(&format!("--output json nodes replace {name}")))?;
+        self.boot(name, &join)?;
+        self.wait_connected(Duration::from_secs(60))
+    }
+
+    /// Waits until all nodes are connected.
+    ///
+    /// # Errors
+    /// They are not in time.
+    pub fn wait_connected(&self, within: Duration) -> Result<()> {
+        wait_until("all nodes to be connected", within, || {
+            Ok(self.connected()? == self.nodes().len())
+        })
     }
 
     /// Back to a healthy fleet as the shipped library has it, whatever happened before.
@@ -157,8 +223,9 @@ impl Fleet {
     /// Something does not come up, or does not converge.
     pub fn converge(&self) -> Result<()> {
         self.lab.mend_network()?;
-        for (name, _) in NODES {
-            let host = self.host(name);
+        let nodes = self.nodes();
+        for node in &nodes {
+            let host = self.host(node.name);
             if host.is_on() {
                 host.thaw()?;
                 host.heal()?;
@@ -166,10 +233,8 @@ impl Fleet {
                 host.power_on()?;
             }
         }
-        self.copy_states()?;
-        wait_until("all nodes to be connected", Duration::from_secs(90), || {
-            Ok(self.connected()? == NODES.len())
-        })?;
+        self.copy_states(&nodes)?;
+        self.wait_connected(Duration::from_secs(90))?;
         let mut last = self.ctl("apply all --yes");
         if last.code != 0 {
             // What a scenario interrupted may still hold its lease for a moment.
@@ -231,7 +296,7 @@ impl Fleet {
     /// # Errors
     /// `ctl` fails, or there is no such node.
     pub fn node(&self, name: &str) -> Result<Value> {
-        self.nodes()?
+        self.registry()?
             .into_iter()
             .find(|node| node["name"] == name)
             .with_context(|| format!("no node {name}"))
@@ -243,13 +308,13 @@ impl Fleet {
     /// `ctl` fails.
     pub fn connected(&self) -> Result<usize> {
         Ok(self
-            .nodes()?
+            .registry()?
             .iter()
             .filter(|node| node["connected"] == true)
             .count())
     }
 
-    fn nodes(&self) -> Result<Vec<Value>> {
+    fn registry(&self) -> Result<Vec<Value>> {
         let output = self.ctl("--output json nodes list");
         ensure!(output.code == 0, "{output}");
         let value: Value =
@@ -279,8 +344,9 @@ impl Fleet {
         self.write_state(path, &(before + text));
     }
 
-    /// The shipped library, and the application's binary as its artifact.
-    fn copy_states(&self) -> Result<()> {
+    /// The shipped library, and the application's binary as its artifact. Where `nodes` are a part
+    /// of the fleet, roles ask for as many members as there are.
+    fn copy_states(&self, nodes: &[Machine]) -> Result<()> {
         let server = self.host(SERVER);
         let cleared = server.run(&format!("rm -rf {STATES} && mkdir -p {STATES}/artifacts"));
         ensure!(cleared.code == 0, "{cleared}");
@@ -297,6 +363,18 @@ impl Fleet {
             .context("cannot create the artifacts' folder")?;
         fs::copy(&self.webapp, format!("{target}artifacts/webapp"))
             .context("cannot copy the application")?;
+        for role in nodes::roles() {
+            let count = |machines: &[Machine]| {
+                let members = machines.iter().filter(|one| one.role() == Some(role));
+                members.count()
+            };
+            let here = count(nodes);
+            if here < count(&nodes::fleet()) {
+                server.succeed(&format!(
+                    "sed -i 's/^members:.*/members: {here}/' {STATES}/roles/{role}.yaml"
+                ));
+            }
+        }
         Ok(())
     }
 }
@@ -316,7 +394,7 @@ fn source() -> &'static Path {
 }
 
 /// A program of the workspace, built beside the running one.
-fn program(name: &str) -> Result<PathBuf> {
+pub(crate) fn program(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe().context("cannot tell where this program lies")?;
     own.ancestors()
         .skip(1)

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::image::Images;
-use crate::namespace::{ADDRESSES, address};
+use crate::nodes;
 use crate::process::{self, Output, Running, children};
 use crate::wait::wait_until;
 
@@ -51,15 +51,12 @@ impl Host {
                 .with_context(|| format!("cannot write /etc/{path} of {}", self.name))
         };
         write("hostname", &format!("{}\n", self.name))?;
-        let names = ADDRESSES
-            .map(|(name, address)| format!("{address} {name}\n"))
-            .concat();
-        write("hosts", &format!("127.0.0.1 localhost\n{names}"))?;
+        write("hosts", &nodes::hosts_file())?;
         write(
             "systemd/network/10-host0.network",
             &format!(
                 "[Match]\nName=host0\n[Network]\nAddress={}/24\nLinkLocalAddressing=no\n",
-                address(&self.name)?
+                nodes::find(&self.name)?.address
             ),
         )?;
         if let Some(join) = join {
@@ -153,6 +150,12 @@ impl Host {
             queue.extend(children(pid));
         }
         None
+    }
+
+    /// Whether it was booted before, and not wiped since.
+    #[must_use]
+    pub fn has_disk(&self) -> bool {
+        self.folder.exists()
     }
 
     #[must_use]

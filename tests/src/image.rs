@@ -15,7 +15,7 @@ use crate::prerequisites::progress;
 use crate::process::succeed;
 
 /// Raise it when the way that images are made changes.
-const RECIPE: &str = "3";
+const RECIPE: &str = "4";
 
 /// Beyond Debian's minimal base. strace and socat are for scenarios.
 const IN_BASE: &str =
@@ -119,6 +119,10 @@ fn build_base(target: &Path) -> Result<()> {
     // An empty file: systemd makes up an id at first boot and keeps it.
     write("etc/machine-id", "")?;
     let _ = fs::remove_file(target.join("var/lib/dbus/machine-id"));
+    // Hosts have the repository and nothing else: no name of the world resolves there.
+    let sources = target.join("etc/apt/sources.list.d");
+    let _ = fs::remove_dir_all(&sources);
+    fs::create_dir_all(&sources).context("cannot create a folder of the image")?;
     write("etc/apt/sources.list", "deb [trusted=yes] file:/repo ./\n")?;
     write("etc/resolv.conf", "")?;
     fs::create_dir_all(target.join("repo")).context("cannot create /repo of the image")?;

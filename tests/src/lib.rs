@@ -8,7 +8,9 @@
 pub mod fleet;
 pub mod host;
 pub mod image;
+pub mod load;
 pub mod namespace;
+pub mod nodes;
 pub mod packages;
 pub mod prerequisites;
 pub mod process;

@@ -1,7 +1,6 @@
 //! A lab: its namespaces, and the hosts in it.
 
 use std::fs;
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -11,34 +10,9 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::host::Host;
 use crate::image::{self, Images};
+use crate::nodes;
 use crate::process::{self, Output, Running, children};
 use crate::wait::wait_until;
-
-/// Every host that the reference fleet may have, and its address on the lab's bridge.
-pub const ADDRESSES: [(&str, Ipv4Addr); 10] = [
-    ("brine01", Ipv4Addr::new(10, 77, 0, 10)),
-    ("balancer01", Ipv4Addr::new(10, 77, 0, 11)),
-    ("balancer02", Ipv4Addr::new(10, 77, 0, 12)),
-    ("backend01", Ipv4Addr::new(10, 77, 0, 21)),
-    ("backend02", Ipv4Addr::new(10, 77, 0, 22)),
-    ("backend03", Ipv4Addr::new(10, 77, 0, 23)),
-    ("db01", Ipv4Addr::new(10, 77, 0, 31)),
-    ("db02", Ipv4Addr::new(10, 77, 0, 32)),
-    ("db03", Ipv4Addr::new(10, 77, 0, 33)),
-    ("grafana01", Ipv4Addr::new(10, 77, 0, 41)),
-];
-
-/// The address of a host of the reference fleet.
-///
-/// # Errors
-/// It has no such host.
-pub fn address(name: &str) -> Result<Ipv4Addr> {
-    ADDRESSES
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, address)| *address)
-        .with_context(|| format!("the lab has no host `{name}`; see `lab list`"))
-}
 
 /// How long a lab lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,8 +58,7 @@ impl Lab {
         let write = |file: &str, text: String| {
             fs::write(folder.join(file), text).context("cannot write the lab's state")
         };
-        let names = ADDRESSES.map(|(name, address)| format!("{address} {name}\n"));
-        write("names", format!("127.0.0.1 localhost\n{}", names.concat()))?;
+        write("names", nodes::hosts_file())?;
         let (lifetime_word, lifeline) = match lifetime {
             Lifetime::Process => {
                 write("owner", std::process::id().to_string())?;
@@ -215,7 +188,7 @@ impl Lab {
     /// # Errors
     /// nftables refuses.
     pub fn cut_one_way(&self, from: &str, to: &str) -> Result<()> {
-        let (source, target) = (address(from)?, address(to)?);
+        let (source, target) = (nodes::find(from)?.address, nodes::find(to)?.address);
         self.nft(&format!(
             "add table bridge cut; add chain bridge cut forward {{ type filter hook forward priority 0; }}; \
              add rule bridge cut forward ip saddr {source} ip daddr {target} drop"

@@ -13,7 +13,17 @@ use crate::process::succeed;
 pub const SUITE: &str = "bookworm";
 
 /// What the roles' formulas install, beyond the base image.
-pub const FOR_ROLES: [&str; 3] = ["haproxy", "curl", "ca-certificates"];
+pub const FOR_ROLES: [&str; 9] = [
+    "ca-certificates",
+    "curl",
+    "etcd-client",
+    "etcd-server",
+    "haproxy",
+    "patroni",
+    "postgresql-15",
+    "postgresql-client-15",
+    "python3-etcd",
+];
 
 const LONG: Duration = Duration::from_secs(1800);
 

@@ -23,8 +23,12 @@ pub fn build(source: &Path) -> Result<PathBuf> {
     cached("webapp", &["1", &text], |target| {
         progress("building the web application with Debian's Go (about a minute, once)");
         let images = ensure_images()?;
-        let packages = cached("go-packages", &["1", packages::SUITE], |folder| {
-            packages::download(&images.base, &["golang-go"], folder)
+        let packages = cached("go-packages", &["2", packages::SUITE], |folder| {
+            packages::download(
+                &images.base,
+                &["golang-go", "golang-github-lib-pq-dev"],
+                folder,
+            )
         })?;
         // A private mount namespace: the overlay and everything in it vanish with the command.
         let script = r#"
@@ -39,8 +43,9 @@ mount --bind "$3" /mnt/root/src
 mount --rbind /dev /mnt/root/dev
 mount -t proc proc /mnt/root/proc
 chroot /mnt/root apt-get update -q
-DEBIAN_FRONTEND=noninteractive chroot /mnt/root apt-get install -qy --no-install-recommends golang-go
-chroot /mnt/root env HOME=/tmp GO111MODULE=off CGO_ENABLED=0 GOFLAGS=-trimpath \
+DEBIAN_FRONTEND=noninteractive chroot /mnt/root apt-get install -qy --no-install-recommends \
+  golang-go golang-github-lib-pq-dev
+chroot /mnt/root env HOME=/tmp GOPATH=/usr/share/gocode GO111MODULE=off CGO_ENABLED=0 GOFLAGS=-trimpath \
   go build -ldflags '-s -w' -o /tmp/webapp /src/main.go
 cp /mnt/root/tmp/webapp "$4"
 "#;

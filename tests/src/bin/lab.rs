@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Parser, Subcommand};
-use lab::fleet::{Fleet, NODES, SERVER};
+use lab::fleet::Fleet;
+use lab::nodes::{self, SERVER};
 use lab::prerequisites::progress;
 use lab::{Lab, Lifetime};
 
@@ -31,7 +32,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Builds, boots six hosts, enrols five, applies everything and shows the result.
+    /// Builds, boots the reference fleet, enrols it, applies everything and shows the result.
     Demo,
     /// Builds and boots the fleet: enrolled, nothing applied.
     Up,
@@ -96,7 +97,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         Verb::Demo => demo(name),
         Verb::Up => {
             build()?;
-            Fleet::start_with(name, Lifetime::Detached).map(|_| ())?;
+            Fleet::start_with(name, Lifetime::Detached, &nodes::fleet())?;
             next_steps(name);
             Ok(())
         }
@@ -141,7 +142,7 @@ fn demo(name: &str) -> Result<()> {
             progress("the fleet is up already: going on with it");
             fleet
         }
-        Err(_) => Fleet::start_with(name, Lifetime::Detached)?,
+        Err(_) => Fleet::start_with(name, Lifetime::Detached, &nodes::fleet())?,
     };
     for arguments in ["status", "apply all --yes", "apply all --yes"] {
         type_ctl(fleet.lab(), arguments)?;
@@ -162,11 +163,8 @@ fn demo(name: &str) -> Result<()> {
             Ok(answers.len() == 3)
         })?;
     }
-    say(fleet
-        .operator()
-        .run("for i in 1 2 3; do curl -s http://balancer01/; done")
-        .stdout
-        .trim_end());
+    let typed = |command: &str| say(fleet.operator().run(command).stdout.trim_end());
+    typed("for i in 1 2 3; do curl -s http://balancer01/; done");
     next_steps(name);
     Ok(())
 }
@@ -205,7 +203,7 @@ Play on:
 fn list(name: &str) -> Result<()> {
     let lab = Lab::attach(name)?;
     for host in lab.hosts() {
-        let address = lab::namespace::address(host.name())?;
+        let address = nodes::find(host.name())?.address;
         say(&format!(
             "{:<12} {:<12} {}",
             host.name(),
@@ -221,7 +219,7 @@ fn enter(lab: &Lab, host: &str, command: &[&str]) -> Result<()> {
         lab.operator().command("env")
     } else {
         ensure!(
-            host == SERVER || NODES.iter().any(|(name, _)| *name == host),
+            lab.host(host).has_disk(),
             "no host `{host}`: `cargo lab list` shows them"
         );
         let mut process = lab.host(host).command("env")?;

@@ -87,7 +87,7 @@ fn the_server_killed_the_run_is_interrupted_at_a_known_place() {
         "{interrupted}"
     );
     wait_until("all agents are back", Duration::from_secs(60), || {
-        Ok(fleet.connected()? == 5)
+        Ok(fleet.connected()? == fleet.nodes().len())
     })
     .expect("reconnected");
     assert_eq!(
