@@ -162,6 +162,17 @@ impl DataPaths {
         self.root.join("server.key")
     }
 
+    /// Of the authority for what runs on nodes.
+    #[must_use]
+    pub fn workload_certificate(&self) -> PathBuf {
+        self.root.join("workload-ca.pem")
+    }
+
+    #[must_use]
+    pub fn workload_key(&self) -> PathBuf {
+        self.root.join("workload-ca.key")
+    }
+
     #[must_use]
     pub fn database(&self) -> PathBuf {
         self.root.join("brine.db")

@@ -20,6 +20,8 @@ pub(crate) struct Context {
     pub compiler: Compiler,
     pub secrets: Arc<Secrets>,
     pub authority: Authority,
+    /// Signs what runs on nodes, and never a node or an operator.
+    pub workload: Authority,
     /// Put into join tokens.
     pub addresses: Vec<String>,
 }

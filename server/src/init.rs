@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{ConfigError, DEFAULT_STATES, DataPaths, Settings, Timeouts};
 use crate::files::{self, FileError};
-use crate::serve::{ServeError, identity};
+use crate::serve::{ServeError, identity, workload_authority};
 use crate::store::{AuditEntry, OperatorRecord, Store, StoreError};
 use crate::{clock, random, secrets};
 
@@ -92,6 +92,7 @@ pub async fn init(data: &DataPaths, options: &InitOptions) -> Result<Initialized
     files::private_directory(&data.blobs())?;
     let (authority, new_authority) = authority(data)?;
     server_certificate(data, &authority)?;
+    workload_authority(data)?;
     let key = brine_model::digest::Digest::from_bytes(random::bytes());
     files::create(&data.digest_key(), format!("{key}\n").as_bytes(), 0o600)?;
     files::create(&data.secrets(), secrets::HEADER.as_bytes(), 0o600)?;

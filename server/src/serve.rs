@@ -81,6 +81,7 @@ impl Server {
         } = config;
         let lock = lock(&data)?;
         let (authority, identity) = identity(&data)?;
+        let workload = workload_authority(&data)?;
         let store = Store::open(&data.database(), &data.blobs())?;
         for run in store.interrupt_open_runs(clock::now()).await? {
             tracing::warn!(%run, "a server before this one left this run open: interrupted");
@@ -111,6 +112,7 @@ impl Server {
             compiler,
             secrets,
             authority,
+            workload,
             addresses,
         };
         let context = Arc::new(context);
@@ -253,6 +255,19 @@ pub(crate) fn identity(data: &DataPaths) -> Result<(Authority, ServerIdentity), 
             key,
         },
     ))
+}
+
+/// The authority for what runs on nodes. A server that was made before there was one makes it now.
+pub(crate) fn workload_authority(data: &DataPaths) -> Result<Authority, ServeError> {
+    let (certificate, key) = (data.workload_certificate(), data.workload_key());
+    // The key is written first: a certificate without one would be a crash in between.
+    if !certificate.exists() {
+        let authority = Authority::create(clock::now())?;
+        files::replace(&key, authority.key_pem().as_bytes(), 0o600)?;
+        files::replace(&certificate, authority.certificate_pem().as_bytes(), 0o644)?;
+    }
+    let text = |path: PathBuf| files::read_text(&path)?.ok_or(ServeError::NotInitialized(path));
+    Ok(Authority::load(&text(certificate)?, &text(key)?)?)
 }
 
 fn digest_key(data: &DataPaths) -> Result<[u8; 32], ServeError> {

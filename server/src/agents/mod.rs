@@ -1,5 +1,6 @@
 //! Conversations with agents.
 
+mod certificates;
 mod requests;
 mod session;
 

@@ -10,6 +10,7 @@ use brine_wire::agent::{AgentReply, AgentRequest};
 use brine_wire::blob::BlobReply;
 use brine_wire::codec;
 
+use super::certificates;
 use crate::clock;
 use crate::context::Context;
 use crate::store::StoreError;
@@ -40,6 +41,9 @@ async fn answer_one(
             AgentReply::Acknowledged
         }
         AgentRequest::Facts(facts) => keep(facts, node, context).await,
+        AgentRequest::Certificate { resource, csr } => {
+            certificates::issue(&resource, &csr, node, context).await
+        }
     };
     stream.reply(&reply).await
 }

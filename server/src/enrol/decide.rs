@@ -218,6 +218,8 @@ mod tests {
             agent_version: None,
             applied: None,
             policies: vec![],
+            generation: 0,
+            paused: None,
         }
     }
 

@@ -59,8 +59,27 @@ pub(super) fn mutation(request: &OperatorRequest) -> Option<String> {
         OperatorRequest::StartPlan(start) => format!("plan {}", cut(&start.target)),
         OperatorRequest::StartApply { start, approved } => {
             let how = if *approved { " without asking" } else { "" };
-            format!("apply {}{how}", cut(&start.target))
+            let what = match (start.resume, &start.agreed) {
+                (Some(run), _) => format!(" going on with run {run}"),
+                (None, Some(_)) => " as planned before".to_owned(),
+                (None, None) => String::new(),
+            };
+            format!("apply {}{what}{how}", cut(&start.target))
         }
+        OperatorRequest::ReplaceNode { name, .. } => format!("replace node {name}"),
+        OperatorRequest::PauseNode {
+            name,
+            until: Some(until),
+            reason,
+        } => {
+            let reason = reason.as_deref().map_or_else(String::new, cut);
+            format!("pause node {name} until {} s: {reason}", until.as_secs())
+        }
+        OperatorRequest::PauseNode { name, .. } => format!("resume node {name}"),
+        OperatorRequest::StartActions(action) => cut(&format!(
+            "do {:?} on {}",
+            action.action, action.start.target
+        )),
         OperatorRequest::Approve(run) => format!("approve run {run}"),
         OperatorRequest::Cancel(run) => format!("cancel run {run}"),
     })

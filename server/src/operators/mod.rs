@@ -147,6 +147,13 @@ async fn dispatch(
         OperatorRequest::Cancel(run) => runs::cancel(run, operator, context).await,
         OperatorRequest::Runs { limit } => runs::list(limit, context).await,
         OperatorRequest::Run(run) => runs::detail(run, context).await,
+        OperatorRequest::ReplaceNode { name, ttl } => nodes::replace(name, ttl, context).await,
+        OperatorRequest::PauseNode {
+            name,
+            until,
+            reason,
+        } => nodes::pause(name, until, reason, context).await,
+        OperatorRequest::StartActions(action) => runs::act(action, operator, context).await,
         OperatorRequest::Render { node, path } => render::render(node, &path, context).await,
         // Answered by many: see `answer`.
         OperatorRequest::Watch { .. } => Err(StoreError::Closed.into()),

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use brine_model::name::{NodeName, RoleName};
-use brine_wire::operator::{AddNode, OperatorReply};
+use brine_model::time::Timestamp;
+use brine_wire::operator::{AddNode, OperatorReply, Paused};
 
 use super::refuse::Refused;
 use super::validate;
@@ -83,6 +84,55 @@ pub(super) async fn remove(name: NodeName, context: &Context) -> Result<Operator
     let forgotten = tokio::task::spawn_blocking(move || secrets.forget(&name)).await;
     forgotten.map_err(crate::compile::CompileError::from)??;
     Ok(OperatorReply::Done)
+}
+
+/// Takes effect at once: the machine's connection ends and its key is revoked. Name, roles, labels
+/// and secrets stay, for the machine that takes its place.
+pub(super) async fn replace(
+    name: NodeName,
+    ttl: u64,
+    context: &Context,
+) -> Result<OperatorReply, Refused> {
+    let expires = validate::expiry(ttl)?;
+    let minted = context.mint()?;
+    let token = TokenRecord {
+        id: minted.id.clone(),
+        hash: minted.hash,
+        node: Some(name.clone()),
+        roles: Vec::new(),
+        labels: BTreeMap::new(),
+        names: name.to_string(),
+        uses_left: 1,
+        expires,
+    };
+    let replaced = context
+        .store
+        .replace_node(name.clone(), token, clock::now());
+    if !replaced.await? {
+        return Err(no_node(&name));
+    }
+    context.fleet.revoke(name.clone());
+    context.runs.removed(&name);
+    Ok(OperatorReply::Token {
+        id: minted.id,
+        token: minted.text,
+        expires,
+    })
+}
+
+pub(super) async fn pause(
+    name: NodeName,
+    until: Option<Timestamp>,
+    reason: Option<String>,
+    context: &Context,
+) -> Result<OperatorReply, Refused> {
+    validate::pause(until, reason.as_deref())?;
+    let paused = until.map(|until| Paused { until, reason });
+    if context.store.pause_node(name.clone(), paused).await? {
+        Ok(OperatorReply::Done)
+    } else {
+        Err(no_node(&name))
+    }
 }
 
 pub(super) async fn set(

@@ -108,6 +108,9 @@ impl From<StartError> for Refused {
             StartError::Invalid(diagnostics) => Self::Invalid(diagnostics),
             StartError::Unreachable(_) => Self::conflict(message)
                 .help("start their agents, or go on without: --skip-unreachable"),
+            StartError::Action(_) => Self::bad(message)
+                .help("formulas list their actions; built in: service.restart, reboot, exec"),
+            StartError::Resume(_) => Self::conflict(message).help("see `ctl runs list`"),
             StartError::Held { run, .. } => Self::conflict(message).help(format!(
                 "wait for it with --wait, or see `ctl runs show {run}`"
             )),

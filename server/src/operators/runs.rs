@@ -4,10 +4,11 @@ use brine_model::name::OperatorName;
 use brine_transport::limits::FRAME;
 use brine_wire::codec;
 use brine_wire::job::RunId;
-use brine_wire::operator::{OperatorReply, Start};
+use brine_wire::operator::{ActionRequest, OperatorReply, Start, StartAction};
 use brine_wire::run::{RunKind, RunPhase, RunSummary};
 
 use super::refuse::Refused;
+use super::validate;
 use crate::context::Context;
 
 const RUNS: u32 = 1000;
@@ -18,7 +19,7 @@ pub(super) async fn plan(
     operator: &OperatorName,
     context: &Context,
 ) -> Result<OperatorReply, Refused> {
-    begin(RunKind::Plan, start, false, operator, context).await
+    begin(RunKind::Plan, start, false, None, operator, context).await
 }
 
 pub(super) async fn apply(
@@ -27,13 +28,33 @@ pub(super) async fn apply(
     operator: &OperatorName,
     context: &Context,
 ) -> Result<OperatorReply, Refused> {
-    begin(RunKind::Apply, start, approved, operator, context).await
+    begin(RunKind::Apply, start, approved, None, operator, context).await
+}
+
+/// Whoever asks for an action has seen what it does: there is no plan to say yes to.
+pub(super) async fn act(
+    action: StartAction,
+    operator: &OperatorName,
+    context: &Context,
+) -> Result<OperatorReply, Refused> {
+    let StartAction { start, action } = action;
+    validate::action(&action)?;
+    begin(
+        RunKind::Action,
+        start,
+        true,
+        Some(action),
+        operator,
+        context,
+    )
+    .await
 }
 
 async fn begin(
     kind: RunKind,
     start: Start,
     approved: bool,
+    action: Option<ActionRequest>,
     operator: &OperatorName,
     context: &Context,
 ) -> Result<OperatorReply, Refused> {
@@ -43,7 +64,7 @@ async fn begin(
     let snapshot = context.compiler.newest().await?;
     let run = context
         .runs
-        .start(kind, operator.clone(), start, approved, &snapshot)
+        .start(kind, operator.clone(), start, approved, action, &snapshot)
         .await?;
     Ok(OperatorReply::Run(run))
 }

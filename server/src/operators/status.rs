@@ -9,6 +9,7 @@ use brine_wire::operator::{Enrollment, NodeDetail, NodeInfo, OperatorReply, Stat
 use super::nodes::no_node;
 use super::refuse::Refused;
 use crate::VERSION;
+use crate::clock;
 use crate::compile::Snapshot;
 use crate::context::Context;
 use crate::store::{NodeRecord, Pending};
@@ -121,6 +122,8 @@ fn info(node: NodeRecord, newest: Option<&Snapshot>, connected: &BTreeSet<NodeNa
         last_seen: node.last_seen,
         agent_version: node.agent_version,
         applied: node.applied,
+        generation: node.generation,
+        paused: node.paused.filter(|paused| paused.until > clock::now()),
     }
 }
 
@@ -150,5 +153,7 @@ fn waiting(pending: Pending) -> Option<NodeInfo> {
         ),
         applied: None,
         newest: None,
+        generation: 0,
+        paused: None,
     })
 }

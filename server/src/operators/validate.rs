@@ -6,6 +6,7 @@ use std::time::Duration;
 use brine_model::diagnostic::did_you_mean;
 use brine_model::name::RoleName;
 use brine_model::time::Timestamp;
+use brine_wire::operator::ActionRequest;
 
 use super::refuse::Refused;
 use crate::clock;
@@ -68,6 +69,44 @@ pub(super) fn address(address: Option<&str>) -> Result<(), Refused> {
         Some(address) if address.len() > 253 || !address.chars().all(plain) => Err(Refused::bad(
             format!("`{}` is no address", address.escape_debug()),
         )),
+        _ => Ok(()),
+    }
+}
+
+/// What an action names goes to nodes as it is.
+pub(super) fn action(action: &ActionRequest) -> Result<(), Refused> {
+    const ARGUMENTS: usize = 64 << 10;
+    match action {
+        ActionRequest::Execute(argv) => {
+            let size: usize = argv.iter().map(String::len).sum();
+            if argv.first().is_none_or(String::is_empty) {
+                return Err(Refused::bad("the program is missing")
+                    .help("`ctl do TARGET exec -- PROGRAM ARGUMENTS`"));
+            }
+            if size > ARGUMENTS || argv.iter().any(|argument| argument.contains('\0')) {
+                return Err(Refused::bad(
+                    "the arguments are longer than 64 KiB or have a NUL character",
+                ));
+            }
+            Ok(())
+        }
+        ActionRequest::RestartService(unit) if unit.is_empty() || unit.starts_with('-') => Err(
+            Refused::bad(format!("`{}` is no unit", unit.escape_debug())),
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// How long a node may be paused.
+pub(super) fn pause(until: Option<Timestamp>, reason: Option<&str>) -> Result<(), Refused> {
+    let longest = clock::now().plus(Duration::from_secs(TTL));
+    if until.is_some_and(|until| until > longest) {
+        return Err(Refused::bad("a node is paused for 30 days at most"));
+    }
+    match reason {
+        Some(reason) if reason.len() > 255 || reason.chars().any(char::is_control) => {
+            Err(Refused::bad("the reason is too long or not printable"))
+        }
         _ => Ok(()),
     }
 }

@@ -23,13 +23,11 @@ pub(crate) enum Formation {
     Forming,
 }
 
-/// One role, as the registry and its members have it.
+/// One role to which nothing has been applied yet, as its members have it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Role {
     /// All registered members; their answers where the formulas say how to ask, else none.
     pub(crate) answers: BTreeMap<NodeName, Option<Answer>>,
-    /// Members to which this role has been applied.
-    pub(crate) applied: Vec<NodeName>,
     /// Members that are part of the run.
     pub(crate) targeted: Vec<NodeName>,
 }
@@ -45,12 +43,8 @@ pub(crate) fn decide(name: &RoleName, role: &Role) -> Result<Formation, String> 
         .filter_map(|(node, answer)| Some((node, answer.as_ref()?)))
         .collect();
     if asked.is_empty() {
-        // Nothing to form: whether anybody has ever been a member is all there is to know.
-        return Ok(if role.applied.is_empty() {
-            Formation::Forming
-        } else {
-            Formation::Formed
-        });
+        // Nothing has to be formed together, and nothing was applied yet: that is all there is to know.
+        return Ok(Formation::Forming);
     }
     if asked.iter().any(|(_, answer)| **answer == Answer::Yes) {
         return Ok(Formation::Formed);
@@ -66,13 +60,6 @@ pub(crate) fn decide(name: &RoleName, role: &Role) -> Result<Formation, String> 
         return Err(format!(
             "cannot tell whether the cluster of {name} exists already, so nothing is touched: {}",
             unknown.join("; ")
-        ));
-    }
-    if let Some(node) = role.applied.first() {
-        return Err(format!(
-            "the cluster of {name} was formed once ({node} was part of it), and no member has it any \
-             more: founding another would give up its data; restore it, or say that it is gone with \
-             `ctl nodes replace` for each member"
         ));
     }
     let absent: Vec<&str> = role
@@ -98,7 +85,7 @@ pub(crate) fn decide(name: &RoleName, role: &Role) -> Result<Formation, String> 
 mod tests {
     use super::*;
 
-    fn check(answers: &[(&str, &str)], applied: &[&str], targeted: &[&str], expected: &str) {
+    fn check(answers: &[(&str, &str)], targeted: &[&str], expected: &str) {
         let name = |text: &&str| -> NodeName { text.parse().expect("a name") };
         let answer = |text: &str| match text {
             "yes" => Some(Answer::Yes),
@@ -111,7 +98,6 @@ mod tests {
                 .iter()
                 .map(|(node, text)| (name(node), answer(text)))
                 .collect(),
-            applied: applied.iter().map(name).collect(),
             targeted: targeted.iter().map(name).collect(),
         };
         let told = match decide(&"db".parse().expect("a name"), &role) {
@@ -125,24 +111,20 @@ mod tests {
     fn three_answers() {
         let all = ["db01", "db02", "db03"];
         let said = |a, b, c| [("db01", a), ("db02", b), ("db03", c)];
-        check(&said("no", "no", "no"), &[], &all, "Forming");
-        check(&said("no", "yes", "no"), &[], &all, "Formed");
-        check(&said("no", "yes", "silent"), &[], &["db01"], "Formed");
+        check(&said("no", "no", "no"), &all, "Forming");
+        check(&said("no", "yes", "no"), &all, "Formed");
+        check(&said("no", "yes", "silent"), &["db01"], "Formed");
         check(
             &said("no", "no", "did not answer"),
-            &[],
             &all,
             "db03: did not answer",
         );
-        check(&said("no", "no", "no"), &[], &all[..2], "db03 is not part");
+        check(&said("no", "no", "no"), &all[..2], "db03 is not part");
         check(
             &said("no", "no", "no"),
-            &[],
             &all[..1],
             "db02, db03 are not part",
         );
-        check(&said("no", "no", "no"), &["db02"], &all, "was formed once");
-        check(&said("", "", ""), &[], &all[..1], "Forming");
-        check(&said("", "", ""), &["db02"], &all, "Formed");
+        check(&said("", "", ""), &all[..1], "Forming");
     }
 }

@@ -199,9 +199,12 @@ impl Rollout {
             (!moment.is_out(name), rank)
         };
         candidates.sort_by_key(|name| (turn(name), name.clone()));
-        // Whoever comes later by its rank waits until those before are done, not just begun.
-        if let Some(now) = candidates.first().map(turn) {
-            candidates.retain(|name| turn(name) == now);
+        // Whoever comes later by its rank waits until those before are done, not just begun. Those
+        // who cannot be reached are waited for by nobody.
+        let gone =
+            |name: &NodeName| matches!(self.standings.get(name), Some(Standing::Disconnected));
+        if let Some(now) = candidates.iter().find(|name| !gone(name)).map(turn) {
+            candidates.retain(|name| gone(name) || turn(name) == now);
         }
         let (begun, refused) = self.admit(&candidates, in_step);
         if !begun.is_empty() {

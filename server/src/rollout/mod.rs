@@ -61,7 +61,7 @@ pub(crate) struct Rule {
 }
 
 /// What a node's plan holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Work {
     /// In sync: applied all the same, which proves it.
     Confirm,

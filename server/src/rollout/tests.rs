@@ -463,7 +463,12 @@ fn run_in_any_order(mut fleet: Fleet, random: &mut Random, max: usize) {
         let input = match action {
             Action::Ask(node) => {
                 let standing = fleet.standings.get(node.as_str()).cloned();
-                Input::Standing(node, standing.unwrap_or(Standing::Available))
+                let rank = if random.below(2) == 0 {
+                    Rank::First
+                } else {
+                    Rank::Last
+                };
+                Input::Standing(node, standing.unwrap_or(Standing::Available), rank)
             }
             Action::Apply(node) => {
                 let member = &fleet.setup.members[&node];

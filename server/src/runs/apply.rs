@@ -154,6 +154,8 @@ impl Driver {
             let plan = campaign.plans.nodes.get(name);
             member.work = part.zip(plan).map(|(part, plan)| match self.kind {
                 RunKind::Action => Work::Disturb,
+                // All at once: nobody is served yet, and one that waited for others would be waited for.
+                _ if forming.is_some() => work(plan, *part).min(Work::Quiet),
                 RunKind::Plan | RunKind::Apply => work(plan, *part),
             });
         }

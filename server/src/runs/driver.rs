@@ -184,7 +184,7 @@ impl Driver {
         };
         self.plan_once(&mut plans, &forming).await?;
         let amended = plans.amend(&self.snapshot.compilation.catalogs);
-        self.show(&plans).await?;
+        self.show(&plans, amended).await?;
         if self.kind == RunKind::Plan {
             return Ok(Stage::Done(()));
         }
@@ -222,12 +222,17 @@ impl Driver {
     }
 
     /// Puts what is done once, and what waits for it, into the record's plans.
-    async fn show(&self, plans: &Plans) -> Result<(), StoreError> {
+    async fn show(&self, plans: &Plans, amended: bool) -> Result<(), StoreError> {
         for node in self.targets.keys() {
             let Some(compiled) = self.snapshot.compilation.catalogs.get(node) else {
                 continue;
             };
             let plan = plans.shown(node, compiled);
+            // Most plans are what the node itself has said.
+            let more = plans.once.values().any(|(member, _)| member == node);
+            if !more && !amended {
+                continue;
+            }
             let changes = plan
                 .resources
                 .iter()

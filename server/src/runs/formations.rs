@@ -20,6 +20,13 @@ impl Driver {
     pub(super) async fn forming(&mut self) -> Result<BTreeSet<RoleName>, String> {
         let targets: Vec<NodeName> = self.targets.keys().cloned().collect();
         let roles = roles_of(&targets, &self.snapshot);
+        // What has been applied to anybody exists: there is nothing to ask. Should all have lost it,
+        // a node that would found it anew is refused by its plan.
+        let new = |name: &RoleName| {
+            let mut members = self.snapshot.nodes.iter();
+            !members.any(|node| !node.is_bare() && formed(node).contains(name))
+        };
+        let roles: BTreeSet<RoleName> = roles.into_iter().filter(new).collect();
         let told = self.ask_members(&roles).await;
         let mut forming = BTreeSet::new();
         for name in roles {
@@ -99,9 +106,6 @@ impl Driver {
                 (None, None | Some(Ok(_))) => None,
             };
             role.answers.insert(node.name.clone(), answer);
-            if !node.is_bare() && formed(node).contains(name) {
-                role.applied.push(node.name.clone());
-            }
             if self.targets.contains_key(&node.name) {
                 role.targeted.push(node.name.clone());
             }

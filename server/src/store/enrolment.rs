@@ -85,6 +85,42 @@ impl Store {
         .await
     }
 
+    /// Takes a node's machine away and keeps its place for another; false where there is no such
+    /// node. Facts go with the machine, an operator's pause does not.
+    pub(crate) async fn replace_node(
+        &self,
+        name: NodeName,
+        token: TokenRecord,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(move |db| {
+            let Some(node) = find(db, &name)? else {
+                return Ok(false);
+            };
+            let name = name.as_str();
+            if let Some(key) = node.enrolled {
+                db.execute(
+                    "INSERT OR REPLACE INTO revoked_keys VALUES (?, ?, ?)",
+                    params![key.fingerprint, name, at.0],
+                )?;
+            }
+            db.execute(
+                "UPDATE nodes SET generation = generation + 1, fingerprint = NULL,
+                     machine_id = NULL, certificate = NULL, expires = NULL,
+                     applied = NULL, applied_at = NULL, policies = NULL
+                 WHERE name = ?",
+                [name],
+            )?;
+            db.execute("DELETE FROM facts WHERE node = ?", [name])?;
+            db.execute("DELETE FROM tokens WHERE node = ?", [name])?;
+            tokens::insert(db, &token)?;
+            bump(db, "registry")?;
+            bump(db, "facts")?;
+            Ok(true)
+        })
+        .await
+    }
+
     pub(crate) async fn pending(&self) -> Result<Vec<Pending>, StoreError> {
         self.read(|db| {
             let mut statement = db.prepare("SELECT * FROM pending ORDER BY first_seen")?;

@@ -105,6 +105,24 @@ impl Store {
         .await
     }
 
+    /// Keeps runs away from a node, or lets them at it again; false where there is no such node.
+    pub(crate) async fn pause_node(
+        &self,
+        name: NodeName,
+        paused: Option<Paused>,
+    ) -> Result<bool, StoreError> {
+        self.write(move |db| {
+            let until = paused.as_ref().map(|paused| paused.until.0);
+            let reason = paused.and_then(|paused| paused.reason);
+            let known = db.execute(
+                "UPDATE nodes SET paused_until = ?, pause_reason = ? WHERE name = ?",
+                params![until, reason, name.as_str()],
+            )?;
+            Ok(known > 0)
+        })
+        .await
+    }
+
     /// Takes a node out: its key stays revoked and its name is never given away by a pool token.
     /// False where there is no such node.
     pub(crate) async fn remove_node(

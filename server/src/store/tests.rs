@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use brine_model::catalog::Policy;
+use brine_model::catalog::{OnFailure, Policy};
 use brine_model::converge::{Applied, ApplyReport, Plan, ResourceOutcome};
 use brine_model::digest::Digest;
 use brine_model::facts::Facts;
@@ -79,6 +79,12 @@ async fn with_run(store: &Store, node: &NodeName, content: &[u8]) -> (RunId, Dig
         role: role.clone(),
         max_unavailable: 1,
         healthy: vec![],
+        formed: vec![],
+        order: vec![],
+        drain: vec![],
+        undrain: vec![],
+        on_failure: OnFailure::Stop,
+        sources: vec![],
     };
     let run = NewRun {
         kind: RunKind::Apply,
@@ -92,7 +98,9 @@ async fn with_run(store: &Store, node: &NodeName, content: &[u8]) -> (RunId, Dig
             state: NodeState::Pending,
             catalog,
             policies: vec![policy],
+            previous: None,
         }],
+        catalogs: vec![],
     };
     (
         store.create_run(run, blobs, NOW).await.expect("made"),

@@ -49,6 +49,8 @@ pub(crate) fn start(target: &str) -> Start {
         target: target.into(),
         skip_unreachable: false,
         wait: false,
+        agreed: None,
+        resume: None,
     }
 }
 

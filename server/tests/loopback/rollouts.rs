@@ -100,7 +100,7 @@ async fn a_dead_member_refuses_before_another_is_touched() {
     for start in [skipping, start("node=web01")] {
         let run = fixture.apply_with(start, true).await.expect("begun");
         let (phase, reason) = fixture.ended(run).await;
-        assert_eq!(phase, RunPhase::Failed);
+        assert_eq!(phase, RunPhase::Refused);
         let expected =
             "web02 is disconnected: taking out web01 too would leave 1 of 3 members of web";
         assert!(reason.starts_with(expected), "{reason}");
@@ -119,7 +119,7 @@ async fn an_unhealthy_member_that_is_not_targeted_counts_and_is_mended_first() {
     agents[2].script(|script| script.failing = vec!["tcp: refused".into()]);
     let run = fixture.apply("node=web01").await;
     let (phase, reason) = fixture.ended(run).await;
-    assert_eq!(phase, RunPhase::Failed);
+    assert_eq!(phase, RunPhase::Refused);
     assert!(
         reason.starts_with("web03 is not healthy (tcp: refused): taking out web01"),
         "{reason}"
