@@ -171,7 +171,7 @@ impl Driver {
             nodes,
             once: BTreeMap::new(),
         };
-        let forming = match self.forming().await {
+        let mut forming = match self.forming().await? {
             Ok(forming) => forming,
             // A plan touches nothing: it says what there is to say.
             Err(why) if self.kind == RunKind::Plan => {
@@ -188,12 +188,23 @@ impl Driver {
         if self.kind == RunKind::Plan {
             return Ok(Stage::Done(()));
         }
-        let approvals = self.approvals(&plans, &forming);
+        let mut approvals = self.approvals(&plans, &forming);
         if let Err(why) = self.may_begin(&plans, &approvals, &forming).await? {
             return self.refuse(why).await;
         }
         if !self.approved && !plans.in_sync() {
             next!(self.wait_for_approval().await?);
+            // While this run waited for a yes, another may have formed what it was about to form.
+            if !forming.is_empty() {
+                forming = match self.forming().await? {
+                    Ok(forming) => forming,
+                    Err(why) => return self.refuse(why).await,
+                };
+                approvals = self.approvals(&plans, &forming);
+                if let Err(why) = self.may_begin(&plans, &approvals, &forming).await? {
+                    return self.refuse(why).await;
+                }
+            }
         }
         for (node, approval) in &approvals {
             let store = &self.recorder.shared.store;

@@ -11,13 +11,17 @@ use super::asking;
 use super::driver::Driver;
 use super::members::{formed, roles_of};
 use crate::rollout::formation::{Answer, Formation, Role, decide};
+use crate::store::StoreError;
 
 impl Driver {
     /// The roles that are to be formed.
     ///
     /// # Errors
-    /// Why nothing may be touched, for people.
-    pub(super) async fn forming(&mut self) -> Result<BTreeSet<RoleName>, String> {
+    /// The store failed; `Ok(Err)` says why nothing may be touched, for people.
+    pub(super) async fn forming(
+        &mut self,
+    ) -> Result<Result<BTreeSet<RoleName>, String>, StoreError> {
+        self.snapshot.nodes = self.recorder.shared.store.nodes().await?.0;
         let targets: Vec<NodeName> = self.targets.keys().cloned().collect();
         let roles = roles_of(&targets, &self.snapshot);
         // What has been applied to anybody exists: there is nothing to ask. Should all have lost it,
@@ -31,11 +35,13 @@ impl Driver {
         let mut forming = BTreeSet::new();
         for name in roles {
             let role = self.role(&name, &told);
-            if decide(&name, &role)? == Formation::Forming {
-                forming.insert(name);
+            match decide(&name, &role) {
+                Ok(Formation::Forming) => drop(forming.insert(name)),
+                Ok(Formation::Formed) => {}
+                Err(why) => return Ok(Err(why)),
             }
         }
-        Ok(forming)
+        Ok(Ok(forming))
     }
 
     /// Asks each member that has conditions to be asked about; those that cannot be say why.
