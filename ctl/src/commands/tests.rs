@@ -268,7 +268,6 @@ async fn without_anybody_to_ask_nothing_is_sent() {
         &["apply", "all"] as &[&str],
         &["apply", "all", "--output", "json"],
         &["nodes", "remove", "db01"],
-        &["nodes", "replace", "db01"],
         &["runs", "approve", "12"],
         &["do", "all", "reboot"],
         &["do", "all", "exec", "--", "uname", "-r"],

@@ -20,8 +20,8 @@ Examples:
   ctl nodes pause db02 --for 2h
   ctl nodes pause db02 --for 1d --reason 'disk is being replaced'
 
-No run goes near it until then, whoever asks; `ctl nodes resume` ends that early. What is running on
-the node goes on, and it still counts as a member of its roles.")]
+Nobody's run touches it until then: one that would is refused, or leaves it out with
+--skip-unreachable. `ctl nodes resume` ends that early. It still counts as a member of its roles.")]
 pub struct PauseArgs {
     /// The node
     pub name: NodeName,

@@ -8,7 +8,6 @@ use clap::Args;
 
 use crate::client::{Server, ask};
 use crate::commands::Context;
-use crate::commands::approval::may_ask;
 use crate::commands::tokens::show_token;
 use crate::error::CtlError;
 use crate::exit::Exit;
@@ -18,7 +17,7 @@ use crate::parse;
 #[command(after_help = "\
 Examples:
   ctl nodes replace db02
-  ctl nodes replace db02 --yes --ttl 10m > token     # in a script
+  ctl nodes replace db02 --yes --ttl 10m > token
 
 For a machine that is dead or given up: its certificate is revoked at once. Name, roles, labels and
 address stay, and the generation is raised, which lets a cluster take the dead member out. The token
@@ -30,7 +29,7 @@ pub struct ReplaceArgs {
     /// How long the token is good: 30m, 1h, 2d
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse::duration)]
     pub ttl: Duration,
-    /// Do not ask; required without a terminal
+    /// Do not ask, also on a terminal
     #[arg(long, short)]
     pub yes: bool,
 }
@@ -40,10 +39,9 @@ pub(super) async fn run<S: Server>(
     context: &Context<'_, S>,
 ) -> Result<Exit, CtlError> {
     let name = args.name;
-    let command = format!("nodes replace {name} --yes");
-    may_ask(args.yes, context.output, &command)?;
     let question = format!("Shut the machine that is {name} out for good?");
-    if !args.yes && !context.output.confirm(&question).await {
+    let ask_first = !args.yes && context.output.can_ask();
+    if ask_first && !context.output.confirm(&question).await {
         context.output.say("nothing was changed");
         return Ok(Exit::Cancelled);
     }
