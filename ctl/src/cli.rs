@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 
+use crate::commands::act::DoArgs;
 use crate::commands::apply::ApplyArgs;
 use crate::commands::check::CheckArgs;
 use crate::commands::nodes::NodesArgs;
@@ -73,11 +74,13 @@ pub enum Verb {
     Plan(PlanArgs),
     /// Plan, ask, then change
     Apply(ApplyArgs),
+    /// Restart, reboot, or run a program, one node after the other
+    Do(DoArgs),
     /// List, show, watch, approve and cancel runs
     Runs(RunsArgs),
     /// Show how the fleet is
     Status(StatusArgs),
-    /// List, show, add, accept, set and remove nodes
+    /// List, show, add, accept, set, pause, replace and remove nodes
     Nodes(NodesArgs),
     /// Make, list and revoke join tokens
     Tokens(TokensArgs),
@@ -88,7 +91,7 @@ pub enum Verb {
 /// The verbs by what they are for; clap knows no groups of them. A test finds who is missing.
 const GROUPS: &[(&str, &[&str])] = &[
     ("State tree", &["check", "render"]),
-    ("Change", &["plan", "apply", "runs"]),
+    ("Change", &["plan", "apply", "do", "runs"]),
     ("Fleet", &["status", "nodes", "tokens"]),
     ("Other", &["version"]),
 ];
@@ -98,6 +101,7 @@ Examples:
   ctl check                  # is ./states right?
   ctl plan role=balancer     # what would change
   ctl apply role=balancer    # plan, ask, change
+  ctl do node=db02 reboot    # restart, reboot, run a program
   ctl status                 # who is silent, who is behind
 
 Targets: `all`, `role=db`, `node=db03`, `env=prod`, or an expression in quotes:

@@ -6,6 +6,7 @@ use brine_wire::operator::{Refusal, Why};
 
 use crate::client::ClientError;
 use crate::exit::Exit;
+use crate::saved::SavedError;
 use crate::settings::SettingsError;
 use crate::tree::TreeError;
 
@@ -17,6 +18,8 @@ pub enum CtlError {
     Settings(#[from] SettingsError),
     #[error(transparent)]
     Tree(#[from] TreeError),
+    #[error(transparent)]
+    Saved(#[from] SavedError),
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error("{}", .0.message)]
@@ -45,17 +48,30 @@ pub enum UsageError {
     NothingToSet { node: String },
     #[error("label `{0}` is both set and removed")]
     LabelTwice(String),
+    #[error("{problem}")]
+    Action { problem: String, instead: String },
+    #[error("{message}")]
+    Target {
+        message: String,
+        help: Option<String>,
+    },
+    #[error("no apply has stopped half-way")]
+    NothingStopped,
 }
 
 impl UsageError {
-    fn hint(&self) -> String {
-        match self {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
             Self::EmptyTarget { verb } => format!("for every node: `ctl {verb} all`"),
             Self::ManyWords { verb, joined } => format!("quote it: `ctl {verb} '{joined}'`"),
-            Self::CannotAsk { instead, .. } => instead.clone(),
+            Self::CannotAsk { instead, .. } | Self::Action { instead, .. } => instead.clone(),
             Self::NothingToSet { .. } => "give --role, --label, --unlabel or --address".to_owned(),
             Self::LabelTwice(_) => "keep one of --label and --unlabel".to_owned(),
-        }
+            Self::Target { help, .. } => return help.clone(),
+            Self::NothingStopped => {
+                "see `ctl runs list`; another is named: `ctl apply --resume RUN`".to_owned()
+            }
+        })
     }
 }
 
@@ -65,6 +81,8 @@ impl CtlError {
     pub const fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::Tree(_) => Exit::Usage,
+            Self::Saved(SavedError::Unfit(_) | SavedError::Write { .. }) => Exit::Failed,
+            Self::Saved(_) => Exit::Usage,
             Self::Settings(_) | Self::Client(_) | Self::Lost { .. } => Exit::Unreachable,
             Self::Refused(refusal) => match refusal.why {
                 Why::BadRequest | Why::NotFound => Exit::Usage,
@@ -80,7 +98,8 @@ impl CtlError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Usage(error) => Some(error.hint()),
+            Self::Usage(error) => error.hint(),
+            Self::Saved(error) => Some(error.hint()),
             Self::Settings(error) => Some(error.hint()),
             Self::Tree(error) => error.hint(),
             Self::Client(error) => error.hint(),

@@ -13,7 +13,8 @@ pub enum Exit {
     Usage = 2,
     /// The server cannot be reached, or does not let us in.
     Unreachable = 3,
-    /// The server refused before touching anything: a lease, unreachable nodes, a gate.
+    /// The server refused before touching anything: a lease, unreachable nodes, a gate, a
+    /// saved plan that is stale.
     Refused = 4,
     /// The run was cancelled, or the question was answered with no.
     Cancelled = 5,
@@ -41,7 +42,7 @@ impl Exit {
         ),
         (
             Self::Refused,
-            "refused with nothing touched: a lease is held, nodes are unreachable",
+            "refused with nothing touched: a lease, unreachable nodes, a gate, a stale plan",
         ),
         (
             Self::Cancelled,

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use clap::FromArgMatches;
 
+pub mod action;
 pub mod cli;
 pub mod client;
 pub mod commands;
@@ -20,9 +21,11 @@ pub mod env;
 pub mod error;
 pub mod escape;
 pub mod exit;
+pub mod files;
 pub mod json;
 pub mod output;
 pub mod parse;
+pub mod saved;
 pub mod settings;
 pub mod show;
 #[cfg(test)]

@@ -120,6 +120,8 @@ pub(crate) fn run(kind: RunKind, phase: RunPhase, nodes: &[RunNode]) -> RunDetai
         diagnostics: Vec::new(),
         plans: Vec::new(),
         reports: Vec::new(),
+        catalogs: Vec::new(),
+        outputs: Vec::new(),
     }
 }
 
@@ -138,6 +140,8 @@ pub(crate) fn info(node: &str, connected: bool) -> NodeInfo {
         agent_version: Some("0.1.0".to_owned()),
         applied: Some(Digest::of(b"old")),
         newest: Some(Digest::of(b"old")),
+        generation: 0,
+        paused: None,
     }
 }
 

@@ -1,18 +1,20 @@
 //! `ctl apply`: plans, asks, changes.
 
+use std::path::{Path, PathBuf};
+
 use brine_wire::job::RunId;
 use brine_wire::operator::{OperatorReply, OperatorRequest, Start};
-use brine_wire::run::{RunDetail, RunPhase};
 use clap::Args;
 use serde_json::json;
 
-use super::Context;
-use super::follow::{self, Follow, Stop};
+use super::approval::{self, Approval, may_ask};
+use super::behind::Before;
+use super::{Context, stopped};
 use crate::client::{Server, ask};
-use crate::error::{CtlError, UsageError};
+use crate::error::CtlError;
 use crate::exit::Exit;
-use crate::output::Output;
-use crate::{json, parse, show};
+use crate::saved::{SUFFIX, SavedPlan};
+use crate::{parse, show};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,16 +22,31 @@ Examples:
   ctl apply all --yes                        # in a script: nobody is asked
   ctl apply 'role=db and not node=db03'
   ctl apply role=backend --skip-unreachable
+  ctl apply --plan db.plan                   # exactly what `ctl plan --out db.plan` has saved
+  ctl apply --resume                         # go on with the newest run that stopped half-way
 
 First everything is planned and shown; nothing is touched before you say yes, and what goes beyond
-the plan is not done. The run goes on when ctl ends: `ctl runs watch ID` follows it again.";
+the plan is not done. A saved plan, and a run that was begun, have their yes already; where the
+states or a node are others by now, both are refused (exit code 4). The run goes on when ctl ends:
+`ctl runs watch ID` follows it again.";
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ApplyArgs {
-    /// Which nodes: `all`, `role=db`, or an expression in quotes
-    #[arg(required = true, value_name = "TARGET")]
+    /// Which nodes: `all`, `role=db`, or an expression in quotes; or a file NAME.plan
+    #[arg(
+        value_name = "TARGET",
+        required_unless_present_any = ["plan", "resume"],
+        conflicts_with_all = ["plan", "resume"]
+    )]
     pub target: Vec<String>,
+    /// Apply a saved plan: exactly that, or nothing
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    pub plan: Option<PathBuf>,
+    /// Go on where a run has stopped [default: the newest that did]
+    #[arg(long, value_name = "RUN", num_args = 0..=1)]
+    #[expect(clippy::option_option, reason = "clap's way of an optional value")]
+    pub resume: Option<Option<u64>>,
     /// Apply what is planned without asking; required without a terminal
     #[arg(long, short)]
     pub yes: bool,
@@ -44,169 +61,67 @@ pub struct ApplyArgs {
 /// # Errors
 /// The target makes no sense, nobody can be asked, or the server refuses or cannot be asked.
 pub async fn run<S: Server>(args: ApplyArgs, context: &Context<'_, S>) -> Result<Exit, CtlError> {
-    let target = parse::target("apply", &args.target)?;
-    let command = format!("apply {}", show::apply::quoted(&target));
-    may_ask(args.yes, context.output, &command)?;
-    let start = Start {
-        target,
-        skip_unreachable: args.skip_unreachable,
-        wait: args.wait,
-    };
-    let request = OperatorRequest::StartApply {
-        start,
-        approved: args.yes,
-    };
+    let (start, approved) = start(&args, context).await?;
+    let before = Before::look(context.server).await?;
+    let request = OperatorRequest::StartApply { start, approved };
     let run = ask!(context.server, request, OperatorReply::Run(run) => run)?;
     if context.output.is_json() {
         context
             .output
             .json(&json!({ "type": "started", "run": run.0 }))?;
     }
-    resume(
-        Resume {
-            run,
-            approved: args.yes,
-            ours: true,
-        },
-        context,
-    )
-    .await
-}
-
-/// Refuses early where a yes will be needed and nobody can give it.
-///
-/// # Errors
-/// There is no terminal, and no `--yes`.
-pub fn may_ask(yes: bool, output: &Output, command: &str) -> Result<(), UsageError> {
-    if yes || output.can_ask() {
-        return Ok(());
-    }
-    let why = if output.is_json() {
-        "the output is for a program"
-    } else {
-        "there is no terminal"
+    let from = Approval {
+        run,
+        approved,
+        ours: true,
+        before,
     };
-    let instead = format!("say yes up front: `ctl {command} --yes`");
-    Err(UsageError::CannotAsk { why, instead })
+    approval::follow_through(&from, context).await
 }
 
-/// A run to be followed through its approval.
-#[derive(Debug, Clone, Copy)]
-pub struct Resume {
-    pub run: RunId,
-    /// The operator has said yes already.
-    pub approved: bool,
-    /// Begun by this call: where nobody says yes, nobody else is left to.
-    pub ours: bool,
-}
-
-/// From wherever the run stands to its end.
-///
-/// # Errors
-/// The server is gone, or refuses.
-pub async fn resume<S: Server>(from: Resume, context: &Context<'_, S>) -> Result<Exit, CtlError> {
-    let mut follow = Follow::new(from.run, true);
-    let planned = |phase| matches!(phase, RunPhase::Approval | RunPhase::Applying);
-    let phase = match follow.until(context, planned).await? {
-        Stop::Phase(phase) => phase,
-        Stop::Over => return finish(from.run, false, context).await,
-        Stop::Interrupted if from.approved => return Ok(follow::left_alone(context, from.run)),
-        Stop::Interrupted => {
-            unanswered(from, context).await;
-            return Ok(Exit::Interrupted);
-        }
+/// What is to be begun, and whether it has its yes.
+async fn start<S: Server>(
+    args: &ApplyArgs,
+    context: &Context<'_, S>,
+) -> Result<(Start, bool), CtlError> {
+    let mut start = Start {
+        target: String::new(),
+        skip_unreachable: args.skip_unreachable,
+        wait: args.wait,
+        agreed: None,
+        resume: None,
     };
-    let detail = follow::record(context.server, from.run).await?;
-    if !context.output.is_json() {
+    if let Some(run) = args.resume {
+        let run = stopped::find(run.map(RunId), context.server).await?;
         context
             .output
-            .data_of(|style| show::plan::plan(&detail, style))?;
+            .note(|style| show::runs::going_on(&run, style));
+        start.target = run.target;
+        start.resume = Some(run.id);
+        return Ok((start, true));
     }
-    if phase == RunPhase::Approval
-        && let Some(exit) = approve(&detail, from, &mut follow, context).await?
-    {
-        return Ok(exit);
+    if let Some(path) = saved(args) {
+        let plan = SavedPlan::read(path)?;
+        context.output.note(|style| show::plan::saved(&plan, style));
+        start.target = plan.target;
+        start.agreed = Some(plan.agreed);
+        return Ok((start, true));
     }
-    match follow.until(context, |_| false).await? {
-        Stop::Interrupted => Ok(follow::left_alone(context, from.run)),
-        Stop::Phase(_) | Stop::Over => finish(from.run, true, context).await,
-    }
+    start.target = parse::target("apply", &args.target)?;
+    let command = format!("apply {} --yes", show::apply::quoted(&start.target));
+    may_ask(args.yes, context.output, &command)?;
+    Ok((start, args.yes))
 }
 
-/// Gets the yes and passes it on; an exit code where there is none.
-async fn approve<S: Server>(
-    detail: &RunDetail,
-    from: Resume,
-    follow: &mut Follow,
-    context: &Context<'_, S>,
-) -> Result<Option<Exit>, CtlError> {
-    if !from.approved {
-        let question = show::plan::question(detail);
-        let yes = tokio::select! {
-            biased;
-            yes = context.output.confirm(&question) => yes,
-            stop = follow.until(context, |phase| phase != RunPhase::Approval) => {
-                context.output.say("");
-                if stop? != Stop::Interrupted {
-                    context.output.say("somebody else has answered");
-                    return Ok(None);
-                }
-                unanswered(from, context).await;
-                return Ok(Some(Exit::Interrupted));
-            }
-        };
-        if !yes {
-            unanswered(from, context).await;
-            return Ok(Some(Exit::Cancelled));
+/// A target never ends like this: it would compare with a name that no node can have.
+fn saved(args: &ApplyArgs) -> Option<&Path> {
+    match (&args.plan, args.target.as_slice()) {
+        (Some(path), _) => Some(path),
+        (None, [one]) => {
+            let path = Path::new(one);
+            let is_plan = path.extension().is_some_and(|end| end == SUFFIX) && path.is_file();
+            is_plan.then_some(path)
         }
+        (None, _) => None,
     }
-    ask!(context.server, OperatorRequest::Approve(from.run), OperatorReply::Done => None)
-}
-
-/// Nobody says yes: a run of this call ends, another's goes on waiting.
-async fn unanswered<S: Server>(from: Resume, context: &Context<'_, S>) {
-    let run = from.run;
-    if from.ours {
-        follow::abandon(context, run).await;
-    } else {
-        context.output.say(&format!(
-            "run {run} still waits; to end it: `ctl runs cancel {run}`"
-        ));
-    }
-}
-
-/// Shows what came of it; `shown` where the plan stands above already.
-async fn finish<S: Server>(
-    run: RunId,
-    shown: bool,
-    context: &Context<'_, S>,
-) -> Result<Exit, CtlError> {
-    let detail = follow::record(context.server, run).await?;
-    if context.output.is_json() {
-        context.output.json(&result(&detail))?;
-    } else if detail.reports.is_empty() && !shown {
-        // Nothing was applied: what was found is the answer.
-        context
-            .output
-            .data_of(|style| show::plan::plan(&detail, style))?;
-        context
-            .output
-            .note(|style| show::runs::ending(&detail.summary, style));
-    } else {
-        let gap = if shown { "\n" } else { "" };
-        context
-            .output
-            .data_of(|style| gap.to_owned() + &show::apply::summary(&detail, style))?;
-    }
-    Ok(follow::exit(&detail))
-}
-
-/// The last line of events, with the whole record.
-#[must_use]
-pub fn result(detail: &RunDetail) -> serde_json::Value {
-    let mut line = json::run(detail);
-    if let serde_json::Value::Object(line) = &mut line {
-        line.insert("type".to_owned(), "result".into());
-    }
-    line
 }

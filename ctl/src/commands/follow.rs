@@ -179,6 +179,7 @@ pub fn exit(run: &RunDetail) -> Exit {
         RunPhase::Cancelled => Exit::Cancelled,
         RunPhase::Failed | RunPhase::Interrupted => Exit::Failed,
         RunPhase::Succeeded if show::plan::has_failures(run) => Exit::Failed,
+        RunPhase::Succeeded if show::action::has_failures(run) => Exit::Failed,
         RunPhase::Succeeded | RunPhase::Planning | RunPhase::Approval | RunPhase::Applying => {
             Exit::Ok
         }

@@ -1,6 +1,9 @@
 //! One file per verb.
 
+pub mod act;
 pub mod apply;
+pub mod approval;
+pub mod behind;
 pub mod check;
 pub mod follow;
 pub mod nodes;
@@ -8,6 +11,7 @@ pub mod plan;
 pub mod render;
 pub mod runs;
 pub mod status;
+pub mod stopped;
 #[cfg(test)]
 mod tests;
 pub mod tokens;
@@ -71,7 +75,7 @@ fn online(command: Verb, global: &Global, output: &Output) -> Result<Exit, CtlEr
 /// Whether the verb watches for Ctrl-C itself, so that it no longer ends the program at once.
 const fn follows(command: &Verb) -> bool {
     match command {
-        Verb::Plan(_) | Verb::Apply(_) => true,
+        Verb::Plan(_) | Verb::Apply(_) | Verb::Do(_) => true,
         Verb::Runs(args) => args.verb.follows(),
         _ => false,
     }
@@ -95,6 +99,7 @@ pub async fn dispatch<S: Server>(
         Verb::Render(args) => render::run(args, context).await,
         Verb::Plan(args) => plan::run(args, context).await,
         Verb::Apply(args) => apply::run(args, context).await,
+        Verb::Do(args) => act::run(args, context).await,
         Verb::Runs(args) => runs::run(args, context).await,
         Verb::Status(args) => status::run(args, context).await,
         Verb::Nodes(args) => nodes::run(args, context).await,

@@ -6,7 +6,8 @@ use brine_wire::run::{RunKind, RunPhase};
 use clap::{Args, Subcommand};
 
 use super::Context;
-use super::apply::{self, Resume};
+use super::approval::{self, Approval};
+use super::behind::Before;
 use super::follow::{self, Follow, Stop};
 use crate::client::{Server, ask};
 use crate::error::CtlError;
@@ -142,7 +143,7 @@ async fn watch<S: Server>(run: RunId, context: &Context<'_, S>) -> Result<Exit, 
     }
     let detail = follow::record(context.server, run).await?;
     if context.output.is_json() {
-        context.output.json(&apply::result(&detail))?;
+        context.output.json(&approval::result(&detail))?;
     } else {
         context
             .output
@@ -155,10 +156,10 @@ async fn approve<S: Server>(
     args: &ApproveArgs,
     context: &Context<'_, S>,
 ) -> Result<Exit, CtlError> {
-    apply::may_ask(
+    approval::may_ask(
         args.yes,
         context.output,
-        &format!("runs approve {}", args.id),
+        &format!("runs approve {} --yes", args.id),
     )?;
     let run = RunId(args.id);
     let detail = follow::record(context.server, run).await?;
@@ -173,15 +174,13 @@ async fn approve<S: Server>(
         context.output.say("it waits for no yes");
         return Ok(Exit::Refused);
     }
-    apply::resume(
-        Resume {
-            run,
-            approved: args.yes,
-            ours: false,
-        },
-        context,
-    )
-    .await
+    let from = Approval {
+        run,
+        approved: args.yes,
+        ours: false,
+        before: Before::default(),
+    };
+    approval::follow_through(&from, context).await
 }
 
 async fn cancel<S: Server>(run: RunId, context: &Context<'_, S>) -> Result<Exit, CtlError> {

@@ -1,9 +1,12 @@
 //! The verbs against a server that follows a script: what is asked, and how the call ends.
 
 use brine_model::converge::{PlanOutcome, ResourceOutcome};
+use brine_model::digest::Digest;
 use brine_wire::job::RunId;
-use brine_wire::operator::{OperatorReply, OperatorRequest, Refusal, Start, Why};
-use brine_wire::run::{NodeState, RunDetail, RunKind, RunPhase};
+use brine_wire::operator::{
+    ActionRequest, NodeInfo, OperatorReply, OperatorRequest, Refusal, Start, Why,
+};
+use brine_wire::run::{Happening, NodeState, RunDetail, RunKind, RunPhase};
 use clap::FromArgMatches;
 
 use super::follow::Follow;
@@ -13,7 +16,8 @@ use crate::error::CtlError;
 use crate::exit::Exit;
 use crate::output::{Format, Output};
 use crate::testing::{
-    Script, change, changes, name, node, phase, plan, planned, progress, report, run, state,
+    Script, change, changes, event, info, name, node, phase, plan, planned, progress, report, run,
+    state,
 };
 
 const RUN: RunId = RunId(12);
@@ -51,6 +55,8 @@ fn start(target: &str) -> Start {
         target: target.to_owned(),
         skip_unreachable: false,
         wait: false,
+        agreed: None,
+        resume: None,
     }
 }
 
@@ -61,6 +67,16 @@ fn detail(kind: RunKind, phase: RunPhase) -> RunDetail {
         plan(&[changes("file:/a", &[change("create", "create /a")])]),
     )];
     run
+}
+
+fn nodes(list: &[NodeInfo]) -> OperatorReply {
+    OperatorReply::Nodes(list.to_vec())
+}
+
+fn behind(name: &str) -> NodeInfo {
+    let mut node = info(name, true);
+    node.newest = Some(Digest::of(b"new"));
+    node
 }
 
 fn record(detail: &RunDetail) -> OperatorReply {
@@ -145,16 +161,19 @@ async fn apply_asks_and_goes_on_where_it_was() {
     let waiting = record(&detail(RunKind::Apply, RunPhase::Approval));
     let script = Script::new(
         vec![
+            nodes(&[info("lb01", true), info("web01", true), behind("web02")]),
             OperatorReply::Run(RUN),
             waiting,
             OperatorReply::Done,
             record(&applied()),
+            nodes(&[behind("lb01"), behind("web01"), behind("web02")]),
         ],
         vec![until_approval(), after_approval()],
     );
     let call = call(&["apply", "role=balancer"], &["y"], script).await;
     assert_eq!(call.result.expect("an exit code"), Exit::Ok);
     let requests = [
+        OperatorRequest::Nodes,
         OperatorRequest::StartApply {
             start: start("role=balancer"),
             approved: false,
@@ -164,6 +183,7 @@ async fn apply_asks_and_goes_on_where_it_was() {
         OperatorRequest::Approve(RUN),
         OperatorRequest::Watch { run: RUN, from: 5 },
         OperatorRequest::Run(RUN),
+        OperatorRequest::Nodes,
     ];
     assert_eq!(call.asked, requests);
     insta::assert_snapshot!(format!(
@@ -176,7 +196,12 @@ async fn apply_asks_and_goes_on_where_it_was() {
 async fn apply_answered_with_no_changes_nothing() {
     let waiting = record(&detail(RunKind::Apply, RunPhase::Approval));
     let script = Script::new(
-        vec![OperatorReply::Run(RUN), waiting, OperatorReply::Done],
+        vec![
+            nodes(&[]),
+            OperatorReply::Run(RUN),
+            waiting,
+            OperatorReply::Done,
+        ],
         vec![until_approval()],
     );
     let call = call(&["apply", "role=balancer"], &[""], script).await;
@@ -191,9 +216,11 @@ async fn apply_with_yes_shows_the_plan_all_the_same() {
     events.push(phase(8, RunPhase::Succeeded));
     let script = Script::new(
         vec![
+            nodes(&[]),
             OperatorReply::Run(RUN),
             record(&detail(RunKind::Apply, RunPhase::Applying)),
             record(&applied()),
+            nodes(&[behind("web01")]),
         ],
         vec![events, after_approval()],
     );
@@ -204,7 +231,7 @@ async fn apply_with_yes_shows_the_plan_all_the_same() {
         ..start("role=balancer")
     };
     assert_eq!(
-        call.asked[0],
+        call.asked[1],
         OperatorRequest::StartApply {
             start,
             approved: true
@@ -221,9 +248,11 @@ async fn apply_as_json_is_one_line_per_event() {
     events.extend(after_approval());
     let script = Script::new(
         vec![
+            nodes(&[]),
             OperatorReply::Run(RUN),
             record(&detail(RunKind::Apply, RunPhase::Applying)),
             record(&applied()),
+            nodes(&[behind("web01")]),
         ],
         vec![events.clone(), events],
     );
@@ -240,6 +269,8 @@ async fn without_anybody_to_ask_nothing_is_sent() {
         &["apply", "all", "--output", "json"],
         &["nodes", "remove", "db01"],
         &["runs", "approve", "12"],
+        &["do", "all", "reboot"],
+        &["do", "all", "exec", "--", "uname", "-r"],
     ] {
         let call = call(line, &[], Script::default()).await;
         let error = call.result.expect_err("nobody can be asked");
@@ -255,6 +286,10 @@ async fn targets_that_make_no_sense_are_not_sent() {
         &["apply", "", "--yes"] as &[&str],
         &["apply", "role=db", "and", "node=x", "--yes"],
         &["plan", " "],
+        &["do", "", "reboot", "--yes"],
+        &["do", "role=db", "and", "node=x", "reboot", "--yes"],
+        &["do", "all", "restart", "--yes"],
+        &["apply", "--plan", "/nowhere/x.plan"],
     ] {
         let call = call(line, &[], Script::default()).await;
         assert_eq!(call.result.expect_err("no target").exit(), Exit::Usage);
@@ -270,7 +305,7 @@ async fn refusals() {
             message: "no".to_owned(),
             help: None,
         };
-        let script = Script::new(vec![OperatorReply::Refused(refusal)], vec![]);
+        let script = Script::new(vec![nodes(&[]), OperatorReply::Refused(refusal)], vec![]);
         let call = call(&["apply", "all", "--yes"], &[], script).await;
         assert_eq!(call.result.expect_err("refused").exit(), expected);
     };
@@ -279,6 +314,266 @@ async fn refusals() {
     check(Why::Conflict, Exit::Refused).await;
     check(Why::Forbidden, Exit::Unreachable).await;
     check(Why::Internal, Exit::Failed).await;
+}
+
+/// Refused by the run itself: a gate, a cluster that nobody can tell about, a stale plan.
+#[tokio::test]
+async fn refused_with_nothing_touched() {
+    let mut refused = detail(RunKind::Apply, RunPhase::Refused);
+    refused.summary.nodes[0].state = NodeState::Untouched;
+    refused.summary.reason = Some("cannot tell whether etcd exists: db03 did not answer".into());
+    let end = Happening::Phase {
+        phase: RunPhase::Refused,
+        reason: refused.summary.reason.clone(),
+    };
+    let script = Script::new(
+        vec![
+            nodes(&[]),
+            OperatorReply::Run(RUN),
+            record(&refused),
+            nodes(&[]),
+        ],
+        vec![vec![phase(1, RunPhase::Planning), event(2, end)]],
+    );
+    let call = call(&["apply", "role=balancer", "--yes"], &[], script).await;
+    assert_eq!(call.result.expect("an exit code"), Exit::Refused);
+    assert!(call.err.contains("db03 did not answer"), "{}", call.err);
+}
+
+/// What was saved goes to the server as it was, with its yes.
+#[tokio::test]
+async fn a_saved_plan_is_applied() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("lb.plan");
+    let file = path.to_str().expect("UTF-8");
+    let mut planned = detail(RunKind::Plan, RunPhase::Succeeded);
+    planned.catalogs = vec![(name("lb01"), Digest::of(b"new"))];
+    let script = Script::new(
+        vec![OperatorReply::Run(RUN), record(&planned)],
+        vec![vec![phase(1, RunPhase::Succeeded)]],
+    );
+    let saved = call(&["plan", "role=balancer", "--out", file], &[], script).await;
+    assert_eq!(saved.result.expect("an exit code"), Exit::Ok);
+    assert!(saved.err.contains("`ctl apply --plan /"), "{}", saved.err);
+
+    for line in [&["apply", "--plan", file] as &[&str], &["apply", file]] {
+        let mut ending = detail(RunKind::Apply, RunPhase::Refused);
+        ending.summary.reason = Some("the plan is stale: lb01 has another catalog".to_owned());
+        let script = Script::new(
+            vec![
+                nodes(&[]),
+                OperatorReply::Run(RUN),
+                record(&ending),
+                nodes(&[]),
+            ],
+            vec![vec![phase(1, RunPhase::Refused)]],
+        );
+        let call = call(line, &[], script).await;
+        assert_eq!(call.result.expect("an exit code"), Exit::Refused);
+        assert!(
+            call.err
+                .contains("saved plan of run 12: role=balancer, 1 node")
+        );
+        let OperatorRequest::StartApply { start, approved } = &call.asked[1] else {
+            panic!("{:?}", call.asked)
+        };
+        assert!(approved);
+        assert_eq!(start.target, "role=balancer");
+        let agreed = start.agreed.as_ref().expect("what was saved");
+        let node = &agreed.nodes["lb01"];
+        assert_eq!(node.catalog, Digest::of(b"new"));
+        assert_eq!(node.approval, planned.plans[0].1.approval());
+    }
+}
+
+#[tokio::test]
+async fn what_could_not_be_planned_is_not_saved() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("lb.plan");
+    let file = path.to_str().expect("UTF-8");
+    let mut broken = detail(RunKind::Plan, RunPhase::Succeeded);
+    broken.plans[0].1 = plan(&[planned("file:/a", PlanOutcome::Failed("no".to_owned()))]);
+    let script = Script::new(
+        vec![OperatorReply::Run(RUN), record(&broken)],
+        vec![vec![phase(1, RunPhase::Succeeded)]],
+    );
+    let call = call(&["plan", "role=balancer", "--out", file], &[], script).await;
+    assert_eq!(call.result.expect("an exit code"), Exit::Failed);
+    assert!(!path.exists());
+    assert!(call.err.contains("not saved"), "{}", call.err);
+}
+
+#[tokio::test]
+async fn a_stopped_run_is_taken_up_again() {
+    let stopped = detail(RunKind::Apply, RunPhase::Interrupted);
+    for (line, asked) in [
+        (
+            &["apply", "--resume"] as &[&str],
+            OperatorRequest::Runs { limit: 200 },
+        ),
+        (&["apply", "--resume", "12"], OperatorRequest::Run(RUN)),
+    ] {
+        let found = match &asked {
+            OperatorRequest::Run(_) => record(&stopped),
+            _ => OperatorReply::Runs(vec![stopped.summary.clone()]),
+        };
+        let script = Script::new(
+            vec![
+                found,
+                nodes(&[]),
+                OperatorReply::Run(RunId(13)),
+                record(&applied()),
+                record(&applied()),
+                nodes(&[]),
+            ],
+            vec![
+                vec![phase(1, RunPhase::Applying), phase(2, RunPhase::Succeeded)],
+                vec![phase(2, RunPhase::Succeeded)],
+            ],
+        );
+        let call = call(line, &[], script).await;
+        assert_eq!(call.result.expect("an exit code"), Exit::Ok);
+        assert!(call.err.contains("going on with run 12"), "{}", call.err);
+        assert_eq!(call.asked[0], asked);
+        let start = Start {
+            resume: Some(RUN),
+            ..start("role=balancer")
+        };
+        let expected = OperatorRequest::StartApply {
+            start,
+            approved: true,
+        };
+        assert_eq!(call.asked[2], expected);
+    }
+    let script = Script::new(vec![OperatorReply::Runs(vec![])], vec![]);
+    let call = call(&["apply", "--resume"], &[], script).await;
+    assert_eq!(call.result.expect_err("none").exit(), Exit::Usage);
+}
+
+fn acted(outputs: &[(&str, i32, &str)]) -> RunDetail {
+    let states: Vec<_> = outputs
+        .iter()
+        .map(|(n, ..)| node(n, NodeState::Changed, None))
+        .collect();
+    let mut run = run(RunKind::Action, RunPhase::Succeeded, &states);
+    run.outputs = outputs
+        .iter()
+        .map(|(n, code, text)| {
+            let output = brine_wire::run::Output {
+                code: *code,
+                stdout: (*text).to_owned(),
+                stderr: String::new(),
+            };
+            (name(n), output)
+        })
+        .collect();
+    run
+}
+
+#[tokio::test]
+async fn an_action_asks_first() {
+    let script = Script::new(
+        vec![
+            nodes(&[info("lb01", true), info("lb02", false)]),
+            OperatorReply::Run(RUN),
+            record(&acted(&[("lb01", 0, "6.1.0\n"), ("lb02", 0, "6.1.0\n")])),
+        ],
+        vec![vec![
+            phase(1, RunPhase::Applying),
+            state(2, "lb01", NodeState::Draining),
+            state(3, "lb01", NodeState::Changed),
+            phase(4, RunPhase::Succeeded),
+        ]],
+    );
+    let line = ["do", "role=balancer", "exec", "--wait", "--", "uname", "-r"];
+    let call = call(&line, &["y"], script).await;
+    assert_eq!(call.result.expect("an exit code"), Exit::Ok);
+    let OperatorRequest::StartActions(asked) = &call.asked[1] else {
+        panic!("{:?}", call.asked)
+    };
+    assert!(asked.start.wait);
+    let argv = ["uname", "-r"].map(str::to_owned).to_vec();
+    assert_eq!(asked.action, ActionRequest::Execute(argv));
+    insta::assert_snapshot!(format!(
+        "──── stdout\n{}──── stderr\n{}",
+        call.out, call.err
+    ));
+}
+
+#[tokio::test]
+async fn how_actions_end() {
+    let check = async |run: &RunDetail, expected: Exit| {
+        let script = Script::new(
+            vec![OperatorReply::Run(RUN), record(run)],
+            vec![vec![phase(1, run.summary.phase)]],
+        );
+        let line = ["do", "node=lb01", "reboot", "--yes", "--output", "json"];
+        let call = call(&line, &[], script).await;
+        assert_eq!(call.result.expect("an exit code"), expected);
+        let last = call.out.lines().last().expect("a line");
+        assert!(last.contains("\"outputs\":{\"lb01\""), "{last}");
+    };
+    check(&acted(&[("lb01", 0, "")]), Exit::Ok).await;
+    check(&acted(&[("lb01", 3, "")]), Exit::Failed).await;
+    let mut failed = acted(&[("lb01", 0, "")]);
+    failed.summary.phase = RunPhase::Failed;
+    check(&failed, Exit::Failed).await;
+    failed.summary.phase = RunPhase::Refused;
+    check(&failed, Exit::Refused).await;
+}
+
+#[tokio::test]
+async fn an_action_on_nobody() {
+    let script = Script::new(vec![nodes(&[info("lb01", true)])], vec![]);
+    let call = call(&["do", "role=db", "reboot"], &["y"], script).await;
+    let error = call.result.expect_err("no node");
+    assert_eq!(error.exit(), Exit::Usage);
+    assert!(error.to_string().contains("no node matches"), "{error}");
+    let script = Script::new(vec![nodes(&[info("lb01", true)])], vec![]);
+    let call = self::call(&["do", "all", "reboot"], &["n"], script).await;
+    assert_eq!(call.result.expect("an exit code"), Exit::Cancelled);
+    assert_eq!(call.asked, [OperatorRequest::Nodes]);
+}
+
+#[tokio::test]
+async fn another_machine_takes_the_name() {
+    let token = OperatorReply::Token {
+        id: "3f9a".to_owned(),
+        token: "brine1.abc".to_owned(),
+        expires: crate::testing::before(-3600),
+    };
+    let script = Script::new(vec![token], vec![]);
+    let call = call(&["nodes", "replace", "db02"], &["y"], script).await;
+    assert_eq!(call.result.expect("an exit code"), Exit::Ok);
+    assert_eq!(call.out, "brine1.abc\n");
+    assert!(call.err.contains("`ctl apply node=db02`"), "{}", call.err);
+    let request = OperatorRequest::ReplaceNode {
+        name: name("db02"),
+        ttl: 3600,
+    };
+    assert_eq!(call.asked, [request]);
+}
+
+#[tokio::test]
+async fn pausing_a_node() {
+    let line = ["nodes", "pause", "db02", "--for", "2h", "--reason", "disk"];
+    let script = Script::new(vec![OperatorReply::Done], vec![]);
+    let paused = call(&line, &[], script).await;
+    assert_eq!(paused.result.expect("an exit code"), Exit::Ok);
+    let request = OperatorRequest::PauseNode {
+        name: name("db02"),
+        until: Some(crate::testing::before(-7200)),
+        reason: Some("disk".to_owned()),
+    };
+    assert_eq!(paused.asked, [request]);
+    let script = Script::new(vec![OperatorReply::Done], vec![]);
+    let resumed = call(&["nodes", "resume", "db02"], &[], script).await;
+    let request = OperatorRequest::PauseNode {
+        name: name("db02"),
+        until: None,
+        reason: None,
+    };
+    assert_eq!(resumed.asked, [request]);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use brine_model::time::Timestamp;
 use brine_wire::operator::TokenInfo;
 use serde_json::{Value, json};
 
-pub use node::{node, nodes, status};
+pub use node::{behind, node, nodes, status};
 pub use run::{event, plan, report, run, runs, summary};
 
 use crate::error::CtlError;

@@ -4,6 +4,7 @@ use brine_wire::operator::{Enrollment, NodeDetail, NodeInfo, Status};
 use serde_json::{Value, json};
 
 use super::{diagnostics, runs, time};
+use crate::show::behind::Behind;
 use crate::show::nodes::{Standing, standing};
 use crate::show::time::rfc3339;
 
@@ -33,6 +34,14 @@ pub fn node(node: &NodeDetail) -> Value {
         "runs": runs(&node.runs),
         "diagnostics": diagnostics(&node.diagnostics),
     })
+}
+
+/// Names of the nodes that an apply has left behind.
+#[must_use]
+pub fn behind(behind: &Behind) -> Value {
+    let names =
+        |nodes: &[NodeInfo]| -> Value { nodes.iter().map(|node| node.name.to_string()).collect() };
+    json!({ "now": names(&behind.now), "still": names(&behind.still) })
 }
 
 fn info(node: &NodeInfo) -> Value {
@@ -67,5 +76,9 @@ fn info(node: &NodeInfo) -> Value {
         "catalog": standing,
         "applied": node.applied.map(|digest| digest.to_string()),
         "newest": node.newest.map(|digest| digest.to_string()),
+        "generation": node.generation,
+        "paused": node.paused.as_ref().map(|paused| {
+            json!({ "until": rfc3339(paused.until), "reason": paused.reason })
+        }),
     })
 }

@@ -2,7 +2,7 @@
 
 use brine_model::converge::{ApplyReport, Plan, PlanOutcome, ResourceOutcome};
 use brine_model::resource::{Change, Diff, ResourceId};
-use brine_wire::run::{Event, Happening, RunDetail, RunNode, RunSummary};
+use brine_wire::run::{Event, Happening, Output, RunDetail, RunNode, RunSummary};
 use serde_json::{Map, Value, json};
 
 use super::{diagnostics, time};
@@ -52,12 +52,28 @@ pub fn run(run: &RunDetail) -> Value {
         .iter()
         .map(|(n, r)| (n.to_string(), report(r)))
         .collect();
+    let catalogs: Map<_, _> = run
+        .catalogs
+        .iter()
+        .map(|(n, digest)| (n.to_string(), digest.to_string().into()))
+        .collect();
+    let outputs: Map<_, _> = run
+        .outputs
+        .iter()
+        .map(|(n, o)| (n.to_string(), output(o)))
+        .collect();
     json!({
         "run": summary(&run.summary),
         "diagnostics": diagnostics(&run.diagnostics),
         "plans": plans,
         "reports": reports,
+        "catalogs": catalogs,
+        "outputs": outputs,
     })
+}
+
+fn output(output: &Output) -> Value {
+    json!({ "code": output.code, "stdout": output.stdout, "stderr": output.stderr })
 }
 
 #[must_use]

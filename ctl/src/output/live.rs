@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use brine_model::name::NodeName;
-use brine_wire::run::{Event, Happening, NodeState};
+use brine_wire::run::{Event, Happening};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::Output;
 use crate::error::CtlError;
 use crate::json;
 use crate::show::live::{Board, event};
+use crate::show::words::is_failed;
 
 /// More nodes than this do not fit on a screen: then only those at work have a line.
 const ROWS: usize = 16;
@@ -76,13 +77,8 @@ impl<'a> Live<'a> {
         if let Some(node) = node {
             if !crowded || (self.board.is_busy(node) && screen.has_room_for(node)) {
                 screen.line(node, self.board.line(node, style));
-            } else if let (
-                Happening::Node {
-                    state: NodeState::Failed,
-                    ..
-                },
-                Some(line),
-            ) = (what, event(what, style))
+            } else if let (Happening::Node { state, .. }, Some(line)) = (what, event(what, style))
+                && is_failed(*state)
             {
                 // Without a line of its own it must not go unseen.
                 screen.say(line.trim_end());

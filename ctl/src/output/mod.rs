@@ -6,6 +6,7 @@ mod terminal;
 
 use std::process::ExitCode;
 
+use brine_model::time::Timestamp;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
@@ -138,6 +139,12 @@ impl Output {
     #[must_use]
     pub fn is_json(&self) -> bool {
         self.format == Format::Json
+    }
+
+    /// The time of this call, which ages on screens are told from, too.
+    #[must_use]
+    pub const fn now(&self) -> Timestamp {
+        self.out.now
     }
 
     /// Whether standard output is drawn for people's eyes.

@@ -3,7 +3,7 @@
 use brine_model::converge::{Applied, ApplyReport, ResourceOutcome};
 use brine_model::name::NodeName;
 use brine_model::resource::ResourceId;
-use brine_wire::run::{NodeState, RunDetail, RunNode, RunPhase};
+use brine_wire::run::{NodeState, RunDetail, RunKind, RunNode, RunPhase, RunSummary};
 
 use super::count::{count, parts};
 use super::names::names;
@@ -19,14 +19,12 @@ pub fn summary(run: &RunDetail, style: Style) -> String {
     if !run.summary.nodes.is_empty() {
         table(run, &mut page);
     }
-    for trouble in troubles(run) {
-        draw(&trouble, &mut page);
-    }
+    draw_troubles(run, &mut page);
     page.gap();
     let (tone, phase) = words::phase(run.summary.phase);
     page.put(Tone::Strong, &format!("run {} ", run.summary.id))
         .put(tone, phase);
-    page.plain(": ").plain(&sum(&run.summary.nodes)).end();
+    page.plain(": ").plain(&sum(&run.summary)).end();
     page.block(tone, 2, run.summary.reason.as_deref().unwrap_or_default());
     for hint in next(run) {
         page.put(Tone::Accent, "next:")
@@ -109,10 +107,19 @@ struct Trouble<'a> {
     skipped: usize,
 }
 
+/// What went wrong, the same on several nodes once.
+pub(super) fn draw_troubles(run: &RunDetail, page: &mut Page) {
+    for trouble in troubles(run) {
+        draw(&trouble, page);
+    }
+}
+
 fn troubles(run: &RunDetail) -> Vec<Trouble<'_>> {
     let mut found: Vec<Trouble<'_>> = Vec::new();
     for node in &run.summary.nodes {
-        let Some(trouble) = trouble(node, report(run, &node.name)) else {
+        // What a program has said for itself stands with its output.
+        let told = run.outputs.iter().any(|(name, _)| *name == node.name);
+        let Some(trouble) = trouble(node, report(run, &node.name)).filter(|_| !told) else {
             continue;
         };
         let same = |known: &&mut Trouble<'_>| {
@@ -191,24 +198,34 @@ fn draw(trouble: &Trouble<'_>, page: &mut Page) {
     }
 }
 
-fn sum(nodes: &[RunNode]) -> String {
+/// `3 nodes: 2 changed, 1 failed`.
+#[must_use]
+pub fn sum(run: &RunSummary) -> String {
+    let nodes = &run.nodes;
     let number = |state| nodes.iter().filter(|node| node.state == state).count();
     let states = [
         NodeState::Changed,
         NodeState::InSync,
         NodeState::Planned,
         NodeState::Failed,
+        NodeState::Reverted,
         NodeState::Untouched,
         NodeState::SkippedUnreachable,
         NodeState::Pending,
         NodeState::Planning,
         NodeState::Applying,
         NodeState::Checking,
+        NodeState::Draining,
+        NodeState::Between,
         NodeState::Waiting,
     ];
+    let word = |state| match (run.kind, state) {
+        (RunKind::Action, NodeState::Changed) => "done",
+        _ => words::short(state),
+    };
     let numbers: Vec<_> = states
         .into_iter()
-        .map(|state| (number(state), words::short(state)))
+        .map(|state| (number(state), word(state)))
         .collect();
     let parts = parts(&numbers);
     if parts.is_empty() {
@@ -222,6 +239,7 @@ fn sum(nodes: &[RunNode]) -> String {
 fn next(run: &RunDetail) -> Vec<String> {
     let mut hints = Vec::new();
     let apply = format!("`ctl apply {}`", quoted(&run.summary.target));
+    let resume = format!("`ctl apply --resume {}`", run.summary.id);
     let outcomes = || {
         run.reports
             .iter()
@@ -235,13 +253,13 @@ fn next(run: &RunDetail) -> Vec<String> {
         ));
     } else if run.summary.phase == RunPhase::Failed || any(NodeState::Failed) {
         hints.push(format!(
-            "mend what failed, then {apply} again; what is done is not done twice"
+            "mend what failed, then go on: {resume}; with other states, anew: {apply}"
         ));
     } else if matches!(
         run.summary.phase,
         RunPhase::Cancelled | RunPhase::Interrupted
     ) {
-        hints.push(format!("go on where it stands: {apply}"));
+        hints.push(format!("go on where it stands: {resume}"));
     }
     let left: Vec<_> = run
         .summary
@@ -261,7 +279,7 @@ fn next(run: &RunDetail) -> Vec<String> {
 #[must_use]
 pub fn quoted(target: &str) -> String {
     let plain =
-        |c: char| c.is_ascii_alphanumeric() || matches!(c, '=' | '.' | '-' | '_' | ':' | ',');
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '=' | '.' | '-' | '_' | ':' | ',' | '/');
     if !target.is_empty() && target.chars().all(plain) {
         target.to_owned()
     } else {

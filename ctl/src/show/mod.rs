@@ -1,6 +1,8 @@
 //! Screens: pure functions from wire types to text.
 
+pub mod action;
 pub mod apply;
+pub mod behind;
 pub mod count;
 pub mod diagnostics;
 pub mod diff;

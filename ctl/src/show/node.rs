@@ -3,7 +3,7 @@
 use brine_model::facts::Facts;
 use brine_wire::operator::{Enrollment, NodeDetail};
 
-use super::nodes::{catalog, joined, labels, since, state};
+use super::nodes::{catalog, generation, joined, labels, paused, since, state};
 use super::page::Page;
 use super::style::{Style, Tone};
 use super::time::left;
@@ -22,6 +22,12 @@ pub fn node(node: &NodeDetail, style: Style) -> String {
         info.address.as_deref().unwrap_or_default(),
     );
     toned(&mut page, "state", state(info));
+    let paused = paused(info, style.now).map(|paused| format!("for {paused}"));
+    toned(
+        &mut page,
+        "paused",
+        (Tone::Warn, paused.unwrap_or_default()),
+    );
     field(&mut page, "last seen", &since(style.now, info.last_seen));
     field(
         &mut page,
@@ -29,6 +35,11 @@ pub fn node(node: &NodeDetail, style: Style) -> String {
         info.agent_version.as_deref().unwrap_or_default(),
     );
     toned(&mut page, "catalog", catalog(info));
+    field(
+        &mut page,
+        "generation",
+        &generation(info).unwrap_or_default(),
+    );
     enrollment(&info.enrollment, &mut page);
     if let Some(facts) = &node.facts {
         let age = since(style.now, node.facts_at);

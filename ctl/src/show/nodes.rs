@@ -8,7 +8,7 @@ use brine_wire::operator::{Enrollment, NodeInfo};
 use super::page::Page;
 use super::style::{Style, Tone};
 use super::table::{Cell, Table, cell};
-use super::time::ago;
+use super::time::{ago, span};
 
 /// One line per node; columns in which nothing stands are left out.
 #[must_use]
@@ -22,7 +22,7 @@ pub fn nodes(nodes: &[NodeInfo], style: Style) -> String {
         return page.finish();
     }
     let mut table = Table::new(&[
-        "NODE", "ROLES", "STATE", "CATALOG", "ADDRESS", "LABELS", "SEEN", "AGENT",
+        "NODE", "ROLES", "STATE", "PAUSED", "CATALOG", "GEN", "ADDRESS", "LABELS", "SEEN", "AGENT",
     ]);
     for node in nodes {
         let seen = node
@@ -33,7 +33,9 @@ pub fn nodes(nodes: &[NodeInfo], style: Style) -> String {
             (Tone::Strong, node.name.to_string()),
             cell(joined(&node.roles)),
             state(node),
+            (Tone::Warn, paused(node, style.now).unwrap_or_default()),
             catalog(node),
+            cell(generation(node).unwrap_or_default()),
             cell(node.address.clone().unwrap_or_default()),
             cell(labels(&node.labels)),
             cell(seen.unwrap_or_default()),
@@ -53,6 +55,23 @@ pub fn state(node: &NodeInfo) -> Cell {
         Enrollment::Waiting { .. } => (Tone::Warn, "waits to be accepted".to_owned()),
         Enrollment::Enrolled { .. } => (Tone::Bad, "silent".to_owned()),
     }
+}
+
+/// `1h: disk is replaced`: how long runs keep away from it, and why; none where they do not.
+#[must_use]
+pub fn paused(node: &NodeInfo, now: Timestamp) -> Option<String> {
+    let paused = node.paused.as_ref().filter(|paused| paused.until > now)?;
+    let left = span(paused.until.since(now));
+    Some(match &paused.reason {
+        Some(reason) => format!("{left}: {reason}"),
+        None => left,
+    })
+}
+
+/// How often another machine took its place; none where none did.
+#[must_use]
+pub fn generation(node: &NodeInfo) -> Option<String> {
+    (node.generation > 0).then(|| node.generation.to_string())
 }
 
 /// How its last applied catalog stands to its newest.

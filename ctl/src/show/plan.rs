@@ -9,7 +9,9 @@ use super::count::{count, parts};
 use super::names::names;
 use super::page::Page;
 use super::style::{Style, Tone};
+use super::words::is_failed;
 use super::{diagnostics, group, resource};
+use crate::saved::SavedPlan;
 
 /// The whole plan: changes by groups of nodes, what is released, who is left out, and the sum.
 #[must_use]
@@ -57,6 +59,19 @@ pub fn question(run: &RunDetail) -> String {
     format!("Apply these changes to {}?", count(nodes, "node"))
 }
 
+/// What a file is about to have applied.
+#[must_use]
+pub fn saved(plan: &SavedPlan, style: Style) -> String {
+    let mut page = Page::new(style);
+    page.put(Tone::Dim, "saved plan ")
+        .plain(&format!("of run {}: ", plan.run))
+        .put(Tone::Strong, &plan.target)
+        .plain(&format!(", {}", count(plan.agreed.nodes.len(), "node")))
+        .put(Tone::Dim, &format!(", states {}", plan.snapshot))
+        .end();
+    page.finish()
+}
+
 /// Whether something would change, or cannot be told from that.
 #[must_use]
 pub fn has_changes(run: &RunDetail) -> bool {
@@ -69,11 +84,7 @@ pub fn has_failures(run: &RunDetail) -> bool {
     run.plans
         .iter()
         .any(|(_, plan)| plan.failures().next().is_some())
-        || run
-            .summary
-            .nodes
-            .iter()
-            .any(|node| node.state == NodeState::Failed)
+        || run.summary.nodes.iter().any(|node| is_failed(node.state))
 }
 
 /// `5 nodes: 3 to change, 2 in sync; 2 services reload, 1 restarts`.
@@ -94,8 +105,8 @@ pub fn sum(run: &RunDetail) -> String {
             .count()
     };
     let skipped = planless(|state| state == NodeState::SkippedUnreachable);
-    let broken = planless(|state| state == NodeState::Failed);
-    let rest = planless(|s| !matches!(s, NodeState::SkippedUnreachable | NodeState::Failed));
+    let broken = planless(is_failed);
+    let rest = planless(|s| !is_failed(s) && s != NodeState::SkippedUnreachable);
     let total = run.plans.len() + skipped + broken + rest;
     let nodes = parts(&[
         (to_change, "to change"),

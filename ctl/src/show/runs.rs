@@ -7,7 +7,7 @@ use super::page::Page;
 use super::style::{Style, Tone};
 use super::table::{Table, cell};
 use super::time::{ago, span};
-use super::{apply, plan, words};
+use super::{action, apply, plan, words};
 
 #[must_use]
 pub fn list(runs: &[RunSummary], style: Style) -> String {
@@ -52,6 +52,24 @@ pub fn ending(run: &RunSummary, style: Style) -> String {
     page.finish()
 }
 
+/// Which run it is that an apply takes up again.
+#[must_use]
+pub fn going_on(run: &RunSummary, style: Style) -> String {
+    let mut page = Page::new(style);
+    let (tone, phase) = words::phase(run.phase);
+    let when = ago(style.now, run.ended.unwrap_or(run.started));
+    page.plain("going on with ")
+        .put(Tone::Strong, &format!("run {}", run.id))
+        .plain(&format!(" by {} over ", run.operator))
+        .put(Tone::Strong, &run.target)
+        .plain(": ")
+        .put(tone, phase)
+        .plain(&format!(" {when}"))
+        .end();
+    page.block(Tone::Dim, 2, run.reason.as_deref().unwrap_or_default());
+    page.finish()
+}
+
 /// One run's record. Of an apply this is what became of it, or with `planned` what was planned.
 #[must_use]
 pub fn detail(run: &RunDetail, planned: bool, style: Style) -> String {
@@ -69,12 +87,11 @@ pub fn detail(run: &RunDetail, planned: bool, style: Style) -> String {
 /// What came of a run: of a plan, and of an apply that has applied nothing yet, the plan.
 #[must_use]
 pub fn outcome(run: &RunDetail, style: Style) -> String {
-    let applied = run.summary.kind == RunKind::Apply
-        && !matches!(run.summary.phase, RunPhase::Planning | RunPhase::Approval);
-    if applied {
-        apply::summary(run, style)
-    } else {
-        plan::plan(run, style)
+    let begun = !matches!(run.summary.phase, RunPhase::Planning | RunPhase::Approval);
+    match run.summary.kind {
+        RunKind::Action => action::summary(run, style),
+        RunKind::Apply if begun => apply::summary(run, style),
+        RunKind::Apply | RunKind::Plan => plan::plan(run, style),
     }
 }
 

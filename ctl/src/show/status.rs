@@ -1,11 +1,12 @@
 //! How the fleet is, on one screen: sums first, then only what needs a look.
 
 use brine_model::name::NodeName;
+use brine_model::time::Timestamp;
 use brine_wire::operator::{Enrollment, NodeInfo, Status};
 
 use super::count::{count, parts};
 use super::names::names;
-use super::nodes::{Standing, standing};
+use super::nodes::{Standing, paused, standing};
 use super::page::Page;
 use super::style::{Style, Tone};
 use super::{diagnostics, runs};
@@ -18,7 +19,7 @@ pub fn status(status: &Status, style: Style) -> String {
         .plain(&status.snapshot)
         .end();
     sums(&status.nodes, &mut page);
-    for (tone, what, concerned) in concerns(&status.nodes) {
+    for (tone, what, concerned) in concerns(&status.nodes, style.now) {
         if !concerned.is_empty() {
             page.pad(2)
                 .put(tone, what)
@@ -72,7 +73,7 @@ fn sums(nodes: &[NodeInfo], page: &mut Page) {
 }
 
 /// What needs a look, worst first.
-fn concerns(nodes: &[NodeInfo]) -> Vec<(Tone, &'static str, Vec<&NodeName>)> {
+fn concerns(nodes: &[NodeInfo], now: Timestamp) -> Vec<(Tone, &'static str, Vec<&NodeName>)> {
     let those = |wanted: &dyn Fn(&NodeInfo) -> bool| {
         nodes
             .iter()
@@ -86,6 +87,11 @@ fn concerns(nodes: &[NodeInfo]) -> Vec<(Tone, &'static str, Vec<&NodeName>)> {
             Tone::Bad,
             "without a catalog",
             those(&|n| standing(n) == Standing::NoCatalog),
+        ),
+        (
+            Tone::Warn,
+            "paused",
+            those(&|node| paused(node, now).is_some()),
         ),
         (Tone::Warn, "waiting to be accepted", those(&is_waiting)),
         (

@@ -9,13 +9,14 @@ use brine_model::digest::Digest;
 use brine_model::facts::{Cpu, Facts, Os};
 use brine_model::resource::{Diff, Impact};
 use brine_transport::client::ConnectError;
-use brine_wire::operator::{Enrollment, NodeDetail, Refusal, Status, TokenInfo, Why};
-use brine_wire::run::{Happening, NodeState, RunDetail, RunKind, RunPhase};
+use brine_wire::operator::{Enrollment, NodeDetail, Paused, Refusal, Status, TokenInfo, Why};
+use brine_wire::run::{Happening, NodeState, Output, RunDetail, RunKind, RunPhase};
 use insta::assert_snapshot;
 
 use super::style::Style;
 use crate::client::ClientError;
 use crate::error::{CtlError, UsageError};
+use crate::saved::SavedError;
 use crate::settings::SettingsError;
 use crate::testing::{
     before, change, changes, id, info, name, node, plan, planned, progress, report, run, state,
@@ -252,9 +253,69 @@ fn apply_cancelled() {
     assert_snapshot!(show::runs::detail(&run, false, style()));
 }
 
+#[test]
+fn apply_reverted() {
+    let nodes = [
+        node("lb01", NodeState::Reverted, Some("lb02 failed")),
+        node("lb02", NodeState::Failed, Some("not healthy within 30s")),
+        node("lb03", NodeState::Between, None),
+    ];
+    let run = run(RunKind::Apply, RunPhase::Failed, &nodes);
+    assert_snapshot!(show::apply::summary(&run, style()));
+}
+
+#[test]
+fn action() {
+    let nodes = [
+        node("web01", NodeState::Changed, None),
+        node("web02", NodeState::Changed, None),
+        node("web03", NodeState::Failed, Some("exit code 2")),
+        node("web04", NodeState::Untouched, Some("web03 failed")),
+    ];
+    let mut run = run(RunKind::Action, RunPhase::Failed, &nodes);
+    let output = |code, stdout: &str, stderr: &str| Output {
+        code,
+        stdout: stdout.to_owned(),
+        stderr: stderr.to_owned(),
+    };
+    run.outputs = vec![
+        (name("web01"), output(0, "6.1.0\x1b[2J\n", "")),
+        (name("web02"), output(0, "6.1.0\x1b[2J\n", "")),
+        (name("web03"), output(2, "", "uname: no\n")),
+    ];
+    run.summary.reason = Some("web03 failed; web04 was not reached".to_owned());
+    assert_snapshot!(show::runs::detail(&run, false, style()));
+}
+
+#[test]
+fn left_behind() {
+    let with_role = |name: &str, role: &str| {
+        let mut node = info(name, true);
+        node.roles = vec![role.parse().expect("a role")];
+        node
+    };
+    let behind = show::behind::Behind {
+        now: vec![
+            with_role("balancer01", "balancer"),
+            with_role("balancer02", "balancer"),
+        ],
+        still: vec![with_role("db01", "db"), with_role("web01", "web")],
+    };
+    assert_snapshot!(show::behind::behind(&behind, style()));
+    assert_eq!(
+        show::behind::behind(&show::behind::Behind::default(), style()),
+        ""
+    );
+}
+
 fn fleet() -> Status {
     let mut behind = info("lb01", true);
     behind.newest = Some(Digest::of(b"new"));
+    behind.generation = 2;
+    behind.paused = Some(Paused {
+        until: before(-7300),
+        reason: Some("disk is being replaced".to_owned()),
+    });
     let silent = info("lb02", false);
     let mut waiting = info("web01", false);
     waiting.enrollment = Enrollment::Waiting {
@@ -321,7 +382,7 @@ fn one_node() {
         ..Facts::default()
     };
     let detail = NodeDetail {
-        info: info("lb01", true),
+        info: fleet().nodes.swap_remove(1),
         facts: Some(facts),
         facts_at: Some(before(61)),
         runs: vec![run(RunKind::Apply, RunPhase::Succeeded, &[]).summary],
@@ -453,6 +514,17 @@ fn errors() {
             protocol: "brine-ctl/1".to_owned(),
         }),
         ClientError::Unexpected.into(),
+        UsageError::NothingStopped.into(),
+        SavedError::Format {
+            path: "db.plan".into(),
+            format: 2,
+        }
+        .into(),
+        refused(
+            Why::Conflict,
+            "the plan is stale: db01 has another catalog by now",
+            "plan again",
+        ),
         CtlError::Invalid(vec![typo()]),
     ];
     let mut text = String::new();

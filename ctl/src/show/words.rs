@@ -9,6 +9,7 @@ pub const fn kind(kind: RunKind) -> &'static str {
     match kind {
         RunKind::Plan => "plan",
         RunKind::Apply => "apply",
+        RunKind::Action => "action",
     }
 }
 
@@ -40,6 +41,9 @@ pub const fn node(state: NodeState) -> (Tone, &'static str) {
         NodeState::Untouched => (Tone::Warn, "untouched"),
         NodeState::SkippedUnreachable => (Tone::Warn, "skipped, unreachable"),
         NodeState::Waiting => (Tone::Warn, "connection lost, waiting"),
+        NodeState::Between => (Tone::Accent, "waits for the others"),
+        NodeState::Reverted => (Tone::Bad, "reverted"),
+        NodeState::Draining => (Tone::Accent, "draining"),
     }
 }
 
@@ -54,11 +58,21 @@ pub const fn short(state: NodeState) -> &'static str {
     }
 }
 
+/// Whether it has not got what the run was for, and was touched.
+#[must_use]
+pub const fn is_failed(state: NodeState) -> bool {
+    matches!(state, NodeState::Failed | NodeState::Reverted)
+}
+
 /// Whether something goes on there at this moment.
 #[must_use]
 pub const fn is_busy(state: NodeState) -> bool {
     matches!(
         state,
-        NodeState::Planning | NodeState::Applying | NodeState::Checking | NodeState::Waiting
+        NodeState::Planning
+            | NodeState::Applying
+            | NodeState::Checking
+            | NodeState::Waiting
+            | NodeState::Draining
     )
 }

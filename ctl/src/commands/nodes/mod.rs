@@ -3,7 +3,9 @@
 mod accept;
 mod add;
 mod list;
+mod pause;
 mod remove;
+mod replace;
 mod set;
 mod show;
 
@@ -21,6 +23,8 @@ Examples:
   ctl nodes add db02 --role db --label zone=b
   ctl nodes accept db02 --fingerprint 1f3a-… --role db
   ctl nodes set db02 --label zone=c
+  ctl nodes pause db02 --for 2h
+  ctl nodes replace db02
   ctl nodes remove db02
 
 Roles and labels live on the server alone; an agent never claims one.";
@@ -45,6 +49,12 @@ pub enum Verb {
     Accept(accept::AcceptArgs),
     /// Change roles, labels or address
     Set(set::SetArgs),
+    /// Keep all runs away from a node for a while
+    Pause(pause::PauseArgs),
+    /// Let runs near a paused node again
+    Resume(pause::ResumeArgs),
+    /// Give a node's name to another machine, and revoke the one that had it
+    Replace(replace::ReplaceArgs),
     /// Forget a node, and revoke its certificate
     Remove(remove::RemoveArgs),
 }
@@ -58,6 +68,9 @@ pub async fn run<S: Server>(args: NodesArgs, context: &Context<'_, S>) -> Result
         Verb::Add(args) => add::run(args, context).await,
         Verb::Accept(args) => accept::run(args, context).await,
         Verb::Set(args) => set::run(args, context).await,
+        Verb::Pause(args) => pause::pause(args, context).await,
+        Verb::Resume(args) => pause::resume(args, context).await,
+        Verb::Replace(args) => replace::run(args, context).await,
         Verb::Remove(args) => remove::run(args, context).await,
     }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::client::{Server, ask};
 use crate::commands::Context;
-use crate::commands::apply::may_ask;
+use crate::commands::approval::may_ask;
 use crate::error::CtlError;
 use crate::exit::Exit;
 use crate::output::done;
@@ -32,7 +32,8 @@ pub(super) async fn run<S: Server>(
     context: &Context<'_, S>,
 ) -> Result<Exit, CtlError> {
     let name = &args.name;
-    may_ask(args.yes, context.output, &format!("nodes remove {name}"))?;
+    let command = format!("nodes remove {name} --yes");
+    may_ask(args.yes, context.output, &command)?;
     let question = format!("Remove {name}, and revoke its certificate?");
     if !args.yes && !context.output.confirm(&question).await {
         context.output.say("nothing was changed");

@@ -12,7 +12,7 @@ use brine_wire::blob::BlobReply;
 use brine_wire::codec;
 use brine_wire::enroll::{EnrollReply, EnrollRequest};
 use brine_wire::job::{JobResult, JobState, Task};
-use brine_wire::operator::{Enrollment, OperatorReply, OperatorRequest, Why};
+use brine_wire::operator::{ActionRequest, Enrollment, OperatorReply, OperatorRequest, Why};
 use brine_wire::run::{Happening, NodeState, RunKind, RunPhase};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -36,6 +36,7 @@ fn bytes_are_as_on_record() {
     record::<JobResult>(&mut lines);
     record::<OperatorRequest>(&mut lines);
     record::<OperatorReply>(&mut lines);
+    record::<ActionRequest>(&mut lines);
     record::<Why>(&mut lines);
     record::<Enrollment>(&mut lines);
     record::<RunKind>(&mut lines);

@@ -121,9 +121,12 @@ proptest! {
 
     #[test]
     fn requests_survive_the_way(
-        target in ".*", skip_unreachable: bool, wait: bool, approved: bool,
+        target in ".*", skip_unreachable: bool, wait: bool, approved: bool, resume: Option<u64>,
     ) {
-        let start = brine_wire::operator::Start { target, skip_unreachable, wait };
+        let resume = resume.map(brine_wire::job::RunId);
+        let start = brine_wire::operator::Start {
+            target, skip_unreachable, wait, agreed: None, resume,
+        };
         let request = OperatorRequest::StartApply { start, approved };
         let bytes = codec::encode(&request).expect("encodable");
         prop_assert_eq!(codec::decode::<OperatorRequest>(&bytes, MAX), Ok(request));

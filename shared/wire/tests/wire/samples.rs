@@ -4,28 +4,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use brine_model::catalog::Health;
+use brine_model::catalog::{Entry, Health};
 use brine_model::converge::{
-    Applied, ApplyReport, Approval, Plan, PlanOutcome, Planned, ResourceOutcome,
+    Applied, ApplyReport, Approval, Part, Plan, PlanOutcome, Planned, ResourceOutcome,
 };
 use brine_model::diagnostic::{Diagnostic, Label, Severity};
 use brine_model::digest::Digest;
 use brine_model::facts::{Cpu, Disk, Facts, Interface, Kernel, Memory, Network, Os};
-use brine_model::host::{Probe, Program};
+use brine_model::host::{LiveQuestion, Probe, Program};
+use brine_model::live::LiveFacts;
 use brine_model::name::{FormulaName, NodeName, OperatorName, RoleName};
 use brine_model::resource::{Change, Diff, Impact, ResourceId};
+use brine_model::span::Origin;
 use brine_model::time::Timestamp;
-use brine_model::value::{SecretRef, SecretText};
+use brine_model::value::{Map, SecretRef, SecretText, Value};
 use brine_wire::agent::{AgentReply, AgentRequest, Hello, ServerReply, ServerRequest};
 use brine_wire::blob::BlobReply;
 use brine_wire::enroll::{CertificateRequest, EnrollReply, EnrollRequest};
 use brine_wire::job::{Job, JobId, JobResult, JobState, Progress, RunId, Secret, Task};
 use brine_wire::operator::{
-    AddNode, AddToken, Enrollment, NodeDetail, NodeInfo, OperatorReply, OperatorRequest, Refusal,
-    Start, Status, TokenInfo, Why,
+    ActionRequest, AddNode, AddToken, Agreed, AgreedNode, Enrollment, NodeDetail, NodeInfo,
+    OperatorReply, OperatorRequest, Paused, Refusal, Start, StartAction, Status, TokenInfo, Why,
 };
 use brine_wire::run::{
-    Event, Happening, NodeState, RunDetail, RunKind, RunNode, RunPhase, RunSummary,
+    Event, Happening, NodeState, Output, RunDetail, RunKind, RunNode, RunPhase, RunSummary,
 };
 
 /// A message type with a sample of each variant, in the order of declaration.
@@ -82,12 +84,20 @@ samples! {
         Result => AgentRequest::Result { job: job_id(), result: JobResult::Planned(plan()) },
         Progress => AgentRequest::Progress(progress()),
         Facts => AgentRequest::Facts(facts()),
+        Certificate => AgentRequest::Certificate {
+            resource: "certificate:/etc/etcd/tls/peer.pem".to_owned(),
+            csr: vec![0x30, 0x82],
+        },
     }
     AgentReply {
         Welcome => AgentReply::Welcome { server_version: "0.1.0".to_owned(), node: node() },
         Blob => AgentReply::Blob(BlobReply::Follows { length: 70_000 }),
         Acknowledged => AgentReply::Acknowledged,
         Refused => AgentReply::Refused("no".to_owned()),
+        Certificate => AgentReply::Certificate {
+            certificate: vec![0x30],
+            authority: vec![0x30, 0x82],
+        },
     }
     BlobReply {
         Follows => BlobReply::Follows { length: 300 },
@@ -109,13 +119,27 @@ samples! {
     }
     Task {
         Plan => Task::Plan { catalog: digest(), secrets: vec![secret()] },
-        Apply => Task::Apply { catalog: digest(), secrets: vec![], approval: approval() },
+        Apply => Task::Apply {
+            catalog: digest(),
+            secrets: vec![],
+            approval: approval(),
+            part: Part { from: 1, to: 300 },
+            last: true,
+        },
         Health => Task::Health(vec![Health {
             formula: formula(),
             probe: Probe::Tcp("127.0.0.1:80".to_owned()),
             within: 60,
         }]),
         Execute => Task::Execute(program()),
+        Live => Task::Live(vec![entry()]),
+        Act => Task::Act {
+            resource: Box::new(entry()),
+            action: "restart".to_owned(),
+            secrets: vec![secret()],
+        },
+        Restart => Task::Restart("haproxy".to_owned()),
+        Reboot => Task::Reboot,
     }
     JobState {
         Accepted => JobState::Accepted,
@@ -135,6 +159,11 @@ samples! {
         },
         Failed => JobResult::Failed("no blob".to_owned()),
         Cancelled => JobResult::Cancelled(Some(report())),
+        Live => JobResult::Live(LiveFacts {
+            facts: BTreeMap::from([(formula(), fields())]),
+            failures: vec!["etcd: no answer".to_owned()],
+        }),
+        Acted => JobResult::Acted("restarted".to_owned()),
     }
     OperatorRequest {
         Status => OperatorRequest::Status,
@@ -176,6 +205,16 @@ samples! {
         Run => OperatorRequest::Run(RunId(7)),
         Watch => OperatorRequest::Watch { run: RunId(7), from: 3 },
         Render => OperatorRequest::Render { node: node(), path: "/etc/hosts".to_owned() },
+        ReplaceNode => OperatorRequest::ReplaceNode { name: node(), ttl: 3600 },
+        PauseNode => OperatorRequest::PauseNode {
+            name: node(),
+            until: Some(Timestamp(9)),
+            reason: Some("disk".to_owned()),
+        },
+        StartActions => OperatorRequest::StartActions(StartAction {
+            start: start(),
+            action: ActionRequest::Reboot,
+        }),
     }
     OperatorReply {
         Done => OperatorReply::Done,
@@ -214,6 +253,8 @@ samples! {
             diagnostics: vec![],
             plans: vec![(node(), plan())],
             reports: vec![(node(), report())],
+            catalogs: vec![(node(), digest())],
+            outputs: vec![(node(), output())],
         })),
         Event => OperatorReply::Event(Event {
             sequence: 1,
@@ -228,6 +269,15 @@ samples! {
             message: "held".to_owned(),
             help: Some("wait".to_owned()),
         }),
+    }
+    ActionRequest {
+        Formula => ActionRequest::Formula {
+            formula: "patroni".to_owned(),
+            action: "restart".to_owned(),
+        },
+        RestartService => ActionRequest::RestartService("haproxy".to_owned()),
+        Reboot => ActionRequest::Reboot,
+        Execute => ActionRequest::Execute(vec!["uname".to_owned(), "-r".to_owned()]),
     }
     Why {
         BadRequest => Why::BadRequest,
@@ -244,6 +294,7 @@ samples! {
     RunKind {
         Plan => RunKind::Plan,
         Apply => RunKind::Apply,
+        Action => RunKind::Action,
     }
     RunPhase {
         Planning => RunPhase::Planning,
@@ -267,6 +318,9 @@ samples! {
         Untouched => NodeState::Untouched,
         SkippedUnreachable => NodeState::SkippedUnreachable,
         Waiting => NodeState::Waiting,
+        Between => NodeState::Between,
+        Reverted => NodeState::Reverted,
+        Draining => NodeState::Draining,
     }
     Happening {
         Phase => Happening::Phase { phase: RunPhase::Failed, reason: Some("gate".to_owned()) },
@@ -308,6 +362,10 @@ samples! {
         Http => Probe::Http { url: "http://127.0.0.1/".to_owned(), status: Some(200) },
         Command => Probe::Command(program()),
         Service => Probe::Service("nginx".to_owned()),
+        Live => Probe::Live(LiveQuestion {
+            sources: vec![entry()],
+            condition: "patroni.streaming".to_owned(),
+        }),
     }
 }
 
@@ -344,6 +402,32 @@ fn job_id() -> JobId {
 
 fn resource() -> ResourceId {
     ResourceId::new("file", "/etc/hosts")
+}
+
+fn fields() -> Map {
+    Map::from([("role".to_owned(), Value::from("leader"))])
+}
+
+fn entry() -> Entry {
+    Entry {
+        id: resource(),
+        formula: formula(),
+        fields: fields(),
+        require: vec![resource()],
+        origin: Origin {
+            file: Arc::from("formulas/base/formula.yaml"),
+            line: 7,
+            column: 300,
+        },
+    }
+}
+
+fn output() -> Output {
+    Output {
+        code: 1,
+        stdout: "out".to_owned(),
+        stderr: "err".to_owned(),
+    }
 }
 
 fn secret() -> Secret {
@@ -456,6 +540,16 @@ fn start() -> Start {
         target: "role=db".to_owned(),
         skip_unreachable: false,
         wait: true,
+        agreed: Some(Agreed {
+            nodes: BTreeMap::from([(
+                node(),
+                AgreedNode {
+                    catalog: digest(),
+                    approval: approval(),
+                },
+            )]),
+        }),
+        resume: Some(RunId(6)),
     }
 }
 
@@ -508,5 +602,10 @@ fn node_info() -> NodeInfo {
         agent_version: Some("0.1.0".to_owned()),
         applied: Some(digest()),
         newest: None,
+        generation: 1,
+        paused: Some(Paused {
+            until: Timestamp(9),
+            reason: None,
+        }),
     }
 }
