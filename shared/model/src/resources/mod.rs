@@ -24,7 +24,10 @@ mod lines;
 mod managed;
 mod owed;
 mod package;
+mod patroni;
+mod postgres;
 mod program;
+mod secret;
 mod service;
 mod shared_file;
 mod symlink;
@@ -73,6 +76,10 @@ static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
         Kind::of::<certificate::Fields>(),
         Kind::of::<etcd::member::Fields>(),
         Kind::of::<etcd::voter::Fields>(),
+        Kind::of::<patroni::config::Fields>(),
+        Kind::of::<patroni::member::Fields>(),
+        Kind::of::<postgres::role::Fields>(),
+        Kind::of::<postgres::database::Fields>(),
     ]
 });
 
