@@ -3,7 +3,7 @@
 use brine_model::converge::{Applied, ApplyReport, ResourceOutcome};
 use brine_model::name::NodeName;
 use brine_model::resource::ResourceId;
-use brine_wire::run::{NodeState, RunDetail, RunKind, RunNode, RunPhase, RunSummary};
+use brine_wire::run::{NodeState, Output, RunDetail, RunKind, RunNode, RunPhase, RunSummary};
 
 use super::count::{count, parts};
 use super::names::names;
@@ -118,7 +118,8 @@ fn troubles(run: &RunDetail) -> Vec<Trouble<'_>> {
     let mut found: Vec<Trouble<'_>> = Vec::new();
     for node in &run.summary.nodes {
         // What a program has said for itself stands with its output.
-        let told = run.outputs.iter().any(|(name, _)| *name == node.name);
+        let has_told = |(name, output): &(NodeName, Output)| *name == node.name && output.code != 0;
+        let told = run.outputs.iter().any(has_told);
         let Some(trouble) = trouble(node, report(run, &node.name)).filter(|_| !told) else {
             continue;
         };

@@ -270,7 +270,8 @@ fn action() {
         node("web01", NodeState::Changed, None),
         node("web02", NodeState::Changed, None),
         node("web03", NodeState::Failed, Some("exit code 2")),
-        node("web04", NodeState::Untouched, Some("web03 failed")),
+        node("web04", NodeState::Failed, Some("did not become healthy")),
+        node("web05", NodeState::Untouched, Some("web03 failed")),
     ];
     let mut run = run(RunKind::Action, RunPhase::Failed, &nodes);
     let output = |code, stdout: &str, stderr: &str| Output {
@@ -282,6 +283,7 @@ fn action() {
         (name("web01"), output(0, "6.1.0\x1b[2J\n", "")),
         (name("web02"), output(0, "6.1.0\x1b[2J\n", "")),
         (name("web03"), output(2, "", "uname: no\n")),
+        (name("web04"), output(0, "", "")),
     ];
     run.summary.reason = Some("web03 failed; web04 was not reached".to_owned());
     assert_snapshot!(show::runs::detail(&run, false, style()));
