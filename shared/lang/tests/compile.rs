@@ -390,7 +390,7 @@ cluster:
     assert_eq!(within, [120, 30, 30]);
 }
 
-/// The shipped library, for two balancers and three backends.
+/// The shipped library, for the reference fleet.
 #[test]
 fn the_shipped_library_compiles() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../states");
@@ -399,9 +399,10 @@ fn the_shipped_library_compiles() {
     // Built by the lab, and not in version control.
     states
         .files
-        .insert("artifacts/webapp".to_owned(), Arc::from(*b"\x7fELF"));
-    let fleet =
-        fleet("lb01: balancer\nlb02: balancer\nweb01: backend\nweb02: backend\nweb03: backend");
+        .insert("artifacts/webapp-1.0.0".to_owned(), Arc::from(*b"\x7fELF"));
+    let fleet = fleet(
+        "db01: db\ndb02: db\ndb03: db\nlb01: balancer\nlb02: balancer\nweb01: backend\nweb02: backend\nweb03: backend",
+    );
     let compilation = compile(&states, &fleet, &DummySecrets);
     assert_eq!(
         render(
