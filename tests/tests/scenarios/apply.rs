@@ -161,7 +161,8 @@ fn a_secret_shows_nowhere() {
         "role: backend\ndescription: Test.\nformulas: [base, webapp, vault]\nmembers: 3\n",
     );
     fleet.brine01().succeed(&format!(
-        "umask 077; printf 'common:\\n  vault:\\n    password: {canary}\\n' > /var/lib/brine-server/secrets.yaml"
+        "sed -i 's/^common:$/common:\\n  vault:\\n    password: {canary}/' /var/lib/brine-server/secrets.yaml \
+         && grep -q {canary} /var/lib/brine-server/secrets.yaml"
     ));
     let mut shown = String::new();
     for command in [
