@@ -45,7 +45,6 @@ pub struct ApplyArgs {
     pub plan: Option<PathBuf>,
     /// Go on where a run has stopped [default: the newest that did]
     #[arg(long, value_name = "RUN", num_args = 0..=1)]
-    #[expect(clippy::option_option, reason = "clap's way of an optional value")]
     pub resume: Option<Option<u64>>,
     /// Apply what is planned without asking; required without a terminal
     #[arg(long, short)]

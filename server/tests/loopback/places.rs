@@ -127,7 +127,7 @@ async fn runs_keep_away_from_a_paused_node() {
         };
         fixture.ask(request).await
     };
-    let now = i64::try_from(jiff::Timestamp::now().as_second()).expect("a time");
+    let now = jiff::Timestamp::now().as_second();
     let (later, earlier) = (
         Timestamp::from_secs(now + 3600),
         Timestamp::from_secs(now - 1),
