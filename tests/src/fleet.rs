@@ -361,7 +361,7 @@ impl Fleet {
         )?;
         fs::create_dir_all(format!("{target}artifacts"))
             .context("cannot create the artifacts' folder")?;
-        fs::copy(&self.webapp, format!("{target}artifacts/webapp"))
+        fs::copy(&self.webapp, format!("{target}artifacts/webapp-1.0.0"))
             .context("cannot copy the application")?;
         for role in nodes::roles() {
             let count = |machines: &[Machine]| {

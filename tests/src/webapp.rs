@@ -12,15 +12,16 @@ use crate::packages;
 use crate::prerequisites::progress;
 use crate::process::succeed;
 
-/// Builds the application in `source` (one `main.go`); the binary is cached by its content.
+/// Checks, tests and builds the application in `source`; the binary is cached by its content.
 ///
 /// # Errors
 /// Go cannot be had, or the program does not compile: the message has the compiler's words.
 pub fn build(source: &Path) -> Result<PathBuf> {
-    let main = source.join("main.go");
-    let text =
-        fs::read_to_string(&main).with_context(|| format!("cannot read {}", main.display()))?;
-    cached("webapp", &["1", &text], |target| {
+    let texts = sources(source)?;
+    let inputs: Vec<&str> = std::iter::once("2")
+        .chain(texts.iter().map(String::as_str))
+        .collect();
+    cached("webapp", &inputs, |target| {
         progress("building the web application with Debian's Go (about a minute, once)");
         let images = ensure_images()?;
         let packages = cached("go-packages", &["2", packages::SUITE], |folder| {
@@ -46,7 +47,7 @@ chroot /mnt/root apt-get update -q
 DEBIAN_FRONTEND=noninteractive chroot /mnt/root apt-get install -qy --no-install-recommends \
   golang-go golang-github-lib-pq-dev
 chroot /mnt/root env HOME=/tmp GOPATH=/usr/share/gocode GO111MODULE=off CGO_ENABLED=0 GOFLAGS=-trimpath \
-  go build -ldflags '-s -w' -o /tmp/webapp /src/main.go
+  sh -c "cd /src && go vet . && go test . && go build -ldflags '-s -w' -o /tmp/webapp ."
 cp /mnt/root/tmp/webapp "$4"
 "#;
         succeed(
@@ -60,4 +61,17 @@ cp /mnt/root/tmp/webapp "$4"
         .map(drop)
         .context("cannot build the web application")
     })
+}
+
+/// The Go files, in the order of their names.
+fn sources(folder: &Path) -> Result<Vec<String>> {
+    let entries =
+        fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "go"));
+    files.sort();
+    let read = |path: &PathBuf| {
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    files.iter().map(read).collect()
 }

@@ -75,10 +75,7 @@ impl Issuer {
     async fn ask(&self, request: &AgentRequest) -> Result<AgentReply, Gone> {
         let mut link = self.link.clone();
         loop {
-            let connection = link.wait_for(Option::is_some).await.map_err(|_| Gone)?;
-            let Some(connection) = connection.clone() else {
-                continue;
-            };
+            let connection = connected(&mut link).await?;
             let asked: Result<AgentReply, RequestError> = connection.request(request).await;
             match asked {
                 Ok(reply) => return Ok(reply),
@@ -89,6 +86,13 @@ impl Issuer {
             }
         }
     }
+}
+
+/// What the channel lends must be given back before anything is asked: whoever puts the next
+/// connection in waits for that.
+async fn connected(link: &mut watch::Receiver<Option<Connection>>) -> Result<Connection, Gone> {
+    let connection = link.wait_for(Option::is_some).await.map_err(|_| Gone)?;
+    connection.clone().ok_or(Gone)
 }
 
 /// There will be no connection any more.

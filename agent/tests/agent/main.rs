@@ -5,3 +5,4 @@ mod enrolment;
 mod jobs;
 mod server;
 mod stopping;
+mod tasks;

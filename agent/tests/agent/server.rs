@@ -52,6 +52,10 @@ pub(crate) struct Script {
     /// Results that are refused before one is taken.
     pub(crate) refuse_results: usize,
     pub(crate) revoked: bool,
+    /// The resources that certificates were asked for.
+    pub(crate) certified: Vec<String>,
+    /// Requests for certificates whose reply is lost.
+    pub(crate) lose_certificates: usize,
 }
 
 pub(crate) struct Server {
@@ -70,6 +74,7 @@ impl Drop for Server {
 
 struct Shared {
     authority: Authority,
+    workloads: Authority,
     script: Arc<Mutex<Script>>,
     connections: mpsc::UnboundedSender<(Connection, Hello)>,
     results: mpsc::UnboundedSender<(JobId, JobResult)>,
@@ -102,6 +107,7 @@ impl Server {
         let (results, delivered) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             authority,
+            workloads: Authority::create(now()).unwrap(),
             script: script.clone(),
             connections,
             results,
@@ -206,6 +212,18 @@ impl Shared {
         }
     }
 
+    /// For db01, whatever is asked.
+    fn certify(&self, csr: &[u8]) -> AgentReply {
+        let key = PublicKey::from_csr(csr).unwrap();
+        let names = ["db01".to_owned()];
+        let year = Duration::from_secs(365 * 24 * 3600);
+        let issued = self.workloads.issue_workload(&names, &key, now(), year);
+        AgentReply::Certificate {
+            certificate: issued.unwrap().der,
+            authority: self.workloads.certificate_der().to_vec(),
+        }
+    }
+
     async fn answer(&self, mut stream: Stream, connection: &Connection) {
         let Ok(request) = stream.read_request().await else {
             return;
@@ -248,6 +266,20 @@ impl Shared {
                     let _ = self.results.send((job, result));
                     AgentReply::Acknowledged
                 }
+            }
+            AgentRequest::Certificate { resource, csr } => {
+                let lose = {
+                    let mut script = self.script.lock().unwrap();
+                    script.certified.push(resource);
+                    let lose = script.lose_certificates > 0;
+                    script.lose_certificates -= usize::from(lose);
+                    lose
+                };
+                if lose {
+                    connection.close(Code::SHUTDOWN, "");
+                    return;
+                }
+                self.certify(&csr)
             }
             AgentRequest::Progress(_) | AgentRequest::Facts(_) => AgentReply::Acknowledged,
         };
@@ -356,25 +388,34 @@ pub(crate) fn job(run: u64, task: Task) -> Job {
 
 /// One file, `/etc/motd`, with `content`.
 pub(crate) fn catalog(node: &str, content: &str) -> Vec<u8> {
-    let fields = [
-        ("content", content),
-        ("owner", "me"),
-        ("group", "me"),
-        ("mode", "0644"),
-    ];
-    let fields = fields.map(|(name, value)| (name.to_owned(), Value::from(value)));
+    catalog_of(node, vec![file("/etc/motd", content)])
+}
+
+pub(crate) fn catalog_of(node: &str, resources: Vec<Entry>) -> Vec<u8> {
     let catalog = Catalog {
         node: node.parse().unwrap(),
-        resources: vec![Entry {
-            id: motd(),
-            formula: "base".parse().unwrap(),
-            fields: fields.into(),
-            require: Vec::new(),
-            origin: Origin::default(),
-        }],
+        resources,
         contexts: BTreeMap::new(),
     };
     codec::encode(&catalog).unwrap()
+}
+
+pub(crate) fn file(path: &str, content: &str) -> Entry {
+    let fields = [("content", content), ("mode", "0644")];
+    entry("file", path, &fields)
+}
+
+/// Owned by whoever runs this.
+pub(crate) fn entry(kind: &str, name: &str, fields: &[(&str, &str)]) -> Entry {
+    let fields = fields.iter().chain(&[("owner", "me"), ("group", "me")]);
+    let value = |&(name, value): &(&str, &str)| (name.to_owned(), Value::from(value));
+    Entry {
+        id: ResourceId::new(kind, name),
+        formula: "base".parse().unwrap(),
+        fields: fields.map(value).collect(),
+        require: Vec::new(),
+        origin: Origin::default(),
+    }
 }
 
 pub(crate) fn motd() -> ResourceId {

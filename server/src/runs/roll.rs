@@ -190,11 +190,22 @@ impl Driver {
     fn check(&mut self, node: NodeName, rolling: &mut Rolling<'_>) {
         let recorder = self.recorder.clone();
         let mut asked = self.new_conditions(&node);
-        // From here on it is asked what its new catalog says.
-        self.conditions.insert(node.clone(), asked.clone());
+        // A formula of which a part is yet to come cannot be asked to work, where it never did.
+        let to = rolling.parts.get(&node).map_or(u32::MAX, |part| part.to) as usize;
+        let compiled = self.snapshot.compilation.catalogs.get(&node);
+        let rest = compiled.and_then(|compiled| compiled.catalog.resources.get(to..));
+        let whole = |formula: &FormulaName| {
+            let mut rest = rest.unwrap_or_default().iter();
+            !rest.any(|entry| entry.formula == *formula)
+        };
+        if rolling.forming.is_some() || !self.previous.contains_key(&node) {
+            asked.retain(|health| whole(&health.formula));
+        }
         if let Some(formula) = &rolling.forming {
             asked.retain(|health| health.formula == *formula);
         }
+        // From here on it is asked what its new catalog says.
+        self.conditions.insert(node.clone(), asked.clone());
         let back = if rolling.forming.is_none() && rolling.disturbed.contains(&node) {
             each_once(&self.policies_now(&node), |policy| &policy.undrain)
         } else {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::Entry;
 use crate::digest::Digest;
 use crate::path::AbsolutePath;
-use crate::resource::ResourceId;
+use crate::resource::{ResourceId, Subject};
 use crate::time::Timestamp;
 use crate::value::SecretText;
 
@@ -287,6 +287,11 @@ pub trait ReadHost {
     ) -> HostResult<Option<CertificateState>>;
     /// The machine's clock: for what expires, nothing else.
     fn now(&self) -> Timestamp;
+    /// What an earlier change of the same plan is to bring, though it is not there now: the package
+    /// that may come with a file, the service that is yet to start. A machine itself has no plans.
+    fn coming(&self, _missing: &Subject) -> Option<ResourceId> {
+        None
+    }
     /// Bytes that came with the catalog.
     fn blob(&self, digest: &Digest) -> HostResult<Vec<u8>>;
     /// What a dependant of `resource` compares. Answered by the overlay that a plan runs over

@@ -91,6 +91,11 @@ pub enum Subject {
     Service(String),
     User(String),
     Group(String),
+    /// A part of a file that others have parts of, too.
+    Part {
+        path: AbsolutePath,
+        part: ResourceId,
+    },
     /// Nothing on the machine, only its own identity (a command, a wait).
     Nothing(ResourceId),
 }

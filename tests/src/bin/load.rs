@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
+use lab::load::Trust;
 use lab::load::prober::{self, ProberOptions};
 use lab::load::writer::{self, Login, WriterOptions};
 
@@ -38,6 +39,12 @@ enum Verb {
         user: String,
         #[arg(long)]
         database: String,
+        /// The authority of the server's certificate; without it, no TLS.
+        #[arg(long, requires = "server_name")]
+        authority: Option<PathBuf>,
+        /// A name in the server's certificate.
+        #[arg(long, requires = "authority")]
+        server_name: Option<String>,
         /// Milliseconds between two rows.
         #[arg(long, default_value_t = 10)]
         pace_ms: u64,
@@ -83,6 +90,8 @@ fn run(verb: Verb) -> Result<()> {
             port,
             user,
             database,
+            authority,
+            server_name,
             pace_ms,
             log,
         } => {
@@ -90,6 +99,9 @@ fn run(verb: Verb) -> Result<()> {
                 user,
                 password: std::env::var("PGPASSWORD").context("PGPASSWORD is not set")?,
                 database,
+                trust: authority
+                    .zip(server_name)
+                    .map(|(authority, name)| Trust { authority, name }),
             };
             let options = WriterOptions {
                 balancers: common.hosts,

@@ -6,9 +6,11 @@
 mod http;
 pub mod prober;
 mod process;
+mod session;
 pub mod writer;
 
 pub use prober::{Prober, ProberReport};
+pub use session::Trust;
 pub use writer::{Login, Writer, WriterReport};
 
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -11,10 +11,11 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config};
 
 use super::now_ms;
 use super::process::{LoadProcess, is_stopped};
+use super::session::{self, Trust};
 use crate::Lab;
 
 /// Who writes, and where.
@@ -23,6 +24,42 @@ pub struct Login {
     pub user: String,
     pub password: String,
     pub database: String,
+    /// None: without TLS.
+    pub trust: Option<Trust>,
+}
+
+impl Login {
+    /// As the application on this backend logs in. Its authority's certificate is copied to where a
+    /// writer can read it.
+    ///
+    /// # Errors
+    /// The backend is off, or has no database.
+    pub fn of_application(lab: &Lab, backend: &str) -> Result<Self> {
+        let read = |path: &str| {
+            let output = lab.host(backend).run(&format!("cat {path}"));
+            ensure!(output.code == 0, "{path} on {backend}: {output}");
+            Ok(output.stdout)
+        };
+        let environment = read("/etc/webapp/environment")?;
+        let variable = |name: &str| {
+            let mut lines = environment.lines();
+            let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+            let value = value.with_context(|| format!("{backend} has no {name}"))?;
+            anyhow::Ok(value.trim_matches('"').to_owned())
+        };
+        let authority = lab.folder().join("workload-ca.pem");
+        std::fs::write(&authority, read(&variable("DATABASE_CA")?)?)
+            .with_context(|| format!("cannot write {}", authority.display()))?;
+        Ok(Self {
+            user: variable("DATABASE_USER")?,
+            password: read("/etc/webapp/database-password")?.trim().to_owned(),
+            database: variable("DATABASE_NAME")?,
+            trust: Some(Trust {
+                authority,
+                name: variable("DATABASE_SERVER")?,
+            }),
+        })
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -127,18 +164,16 @@ impl Session {
             self.attempts += 1;
             let mut config = Config::new();
             config
-                .host(balancer)
-                .port(options.port)
                 .user(&options.login.user)
                 .password(&options.login.password)
                 .dbname(&options.login.database)
                 .application_name("lab-writer");
-            let connecting = timeout(CONNECT, config.connect(NoTls)).await;
-            let (client, connection) = connecting
+            let trust = options.login.trust.as_ref();
+            let connecting = session::connect(balancer, options.port, &config, trust);
+            let client = timeout(CONNECT, connecting)
+                .await
                 .with_context(|| format!("{balancer}: no connection in time"))?
                 .with_context(|| format!("{balancer}: cannot connect"))?;
-            // It ends with its client or its socket; a statement then says what happened.
-            tokio::spawn(connection);
             timeout(STATEMENT, client.batch_execute(CREATE))
                 .await
                 .with_context(|| format!("{balancer}: no table in time"))?
@@ -235,7 +270,7 @@ impl Writer {
         let name = format!("writer-{}", now_ms());
         let log = lab.folder().join(format!("{name}.log"));
         let (hosts, path) = (balancers.join(","), log.to_string_lossy());
-        let arguments = [
+        let mut arguments = vec![
             "write",
             "--hosts",
             &hosts,
@@ -246,6 +281,13 @@ impl Writer {
             "--log",
             &path,
         ];
+        let authority = login
+            .trust
+            .as_ref()
+            .map(|trust| trust.authority.to_string_lossy());
+        if let (Some(authority), Some(trust)) = (&authority, &login.trust) {
+            arguments.extend(["--authority", authority, "--server-name", &trust.name]);
+        }
         let environment = [("PGPASSWORD", login.password.as_str())];
         Ok(Self {
             process: LoadProcess::start(lab, &name, &arguments, &environment)?,

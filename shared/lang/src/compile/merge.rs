@@ -87,6 +87,7 @@ fn describe(subject: &Subject) -> String {
         Subject::Service(unit) => format!("the state of `{unit}`"),
         Subject::User(name) => format!("the user `{name}`"),
         Subject::Group(name) => format!("the group `{name}`"),
+        Subject::Part { path, part } => format!("`{part}` in the file `{}`", path.as_str()),
         Subject::Nothing(id) => format!("`{id}`"),
     }
 }

@@ -121,7 +121,10 @@ impl Graph {
                 .iter()
                 .filter_map(|subject| owners.get(subject))
             {
-                if *owner != index {
+                // What is done once has its place where it is written: it may be about what a later
+                // resource looks after, and stands on it since an earlier run.
+                let out_of_place = one.once.is_some() && *owner > index;
+                if *owner != index && !out_of_place {
                     edges.entry(*owner).or_insert(Edge::Needed);
                 }
             }

@@ -24,6 +24,9 @@ const IMPLIED: &[(&str, &[&str])] = &[
     ("replace", &["create", "content", "mode", "owner"]),
     ("install", &["upgrade", "hold", "unhold"]),
     ("restart", &["reload"]),
+    // Who agrees to found a cluster also agrees to join it, should the others be quicker.
+    ("bootstrap", &["join"]),
+    ("issue", &["renew", "names", "mode", "owner"]),
 ];
 
 /// Where a plan could only tell the intent, the real changes may take another way to the same

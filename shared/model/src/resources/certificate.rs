@@ -286,3 +286,163 @@ impl Resource for Certificate {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::{Value as Json, json};
+
+    use super::super::tests::{check_fails, check_plan};
+    use super::certificate_name;
+    use crate::converge::fake::{FakeHost, Scene, check_converges, fake_path};
+
+    const ID: &str = "certificate:/etc/tls/peer.pem";
+    const DAY: i64 = 24 * 3600 * 1_000_000_000;
+
+    fn fields() -> Json {
+        json!({
+            "key": "/etc/tls/peer.key",
+            "ca": "/etc/tls/ca.pem",
+            "names": ["DB01", "10.0.0.1"],
+        })
+    }
+
+    fn host() -> FakeHost {
+        let mut host = FakeHost::new();
+        host.certified = vec!["10.0.0.1".to_owned(), "db01".to_owned()];
+        host
+    }
+
+    #[track_caller]
+    fn check(host: &FakeHost, texts: &[&str]) {
+        check_plan(host, ID, fields(), texts);
+    }
+
+    #[test]
+    fn issued_renewed_and_mended() {
+        let (mut host, scene) = (host(), Scene::new(&[(ID, fields())]));
+        check(&host, &["issue /etc/tls/peer.pem for 10.0.0.1, db01"]);
+        check_converges(&scene, &mut host);
+        assert_eq!(host.files[&fake_path("/etc/tls/peer.key")].mode, 0o640);
+        assert_eq!(host.files[&fake_path("/etc/tls/peer.pem")].mode, 0o644);
+        host.clock += 59 * DAY;
+        check(&host, &[]);
+        host.clock += 2 * DAY;
+        check(&host, &["renew /etc/tls/peer.pem, good for 28 days more"]);
+        host.clock += 28 * DAY;
+        check(&host, &["renew /etc/tls/peer.pem, good for 23 h more"]);
+        host.clock += DAY;
+        check(&host, &["renew /etc/tls/peer.pem, which has expired"]);
+        check_converges(&scene, &mut host);
+
+        let state = host.certificates.get_mut(&fake_path("/etc/tls/peer.pem"));
+        state.unwrap().names.push("old".to_owned());
+        let names = "issue /etc/tls/peer.pem for 10.0.0.1, db01, old → 10.0.0.1, db01";
+        check(&host, &[names]);
+        check_converges(&scene, &mut host);
+
+        host.files
+            .get_mut(&fake_path("/etc/tls/peer.key"))
+            .unwrap()
+            .mode = 0o644;
+        check(&host, &["mode 0644 → 0640 of /etc/tls/peer.key"]);
+        host.log.clear();
+        check_converges(&scene, &mut host);
+        assert_eq!(host.log, ["chown /etc/tls/peer.key"]);
+    }
+
+    #[test]
+    fn a_user_has_its_key_alone() {
+        let mut host = host();
+        let mut fields = fields();
+        (fields["owner"], fields["group"]) = (json!("db"), json!("db"));
+        let scene = Scene::new(&[("user:db", json!({})), (ID, fields)]);
+        check_converges(&scene, &mut host);
+        assert_eq!(host.files[&fake_path("/etc/tls/peer.key")].mode, 0o600);
+    }
+
+    #[test]
+    fn every_crash_is_mended_and_dependants_restart() {
+        let scene = Scene::new(&[
+            (ID, fields()),
+            ("unit:etcd.service", json!({"content": "x"})),
+            ("service:etcd", json!({"restart_on": [ID]})),
+        ]);
+        let mut before = host();
+        before.reads("etcd.service", "/etc/tls/peer.pem", true);
+        check_converges(&scene, &mut before);
+        before.clock += 80 * DAY;
+        for (late, step) in [false, true]
+            .into_iter()
+            .flat_map(|l| (1..=6).map(move |s| (l, s)))
+        {
+            let mut host = before.clone();
+            host.crash_at(step, late);
+            scene.apply(&mut host);
+            host.revive();
+            let (plan, _) = check_converges(&scene, &mut host);
+            assert!(plan.resources.len() == 3 && host.stale().is_empty());
+        }
+        let plan = scene.plan(&before);
+        let restart = &plan.resources[2].outcome.changes()[0].verb;
+        assert_eq!(
+            restart, "restart",
+            "planned before the certificate is there"
+        );
+    }
+
+    #[test]
+    fn a_long_margin_does_not_renew_forever() {
+        let mut fields = fields();
+        fields["renew_before"] = json!("365d");
+        let (mut host, scene) = (host(), Scene::new(&[(ID, fields)]));
+        check_converges(&scene, &mut host);
+        host.pause_days(46);
+        assert!(!scene.plan(&host).in_sync());
+    }
+
+    impl FakeHost {
+        fn pause_days(&mut self, days: u64) {
+            use crate::host::Host;
+            self.pause(Duration::from_secs(days * 24 * 3600));
+        }
+    }
+
+    #[test]
+    fn names() {
+        for (text, name) in [
+            ("DB01", "db01"),
+            ("::0001", "::1"),
+            ("a.b-c.d1", "a.b-c.d1"),
+        ] {
+            assert_eq!(certificate_name(text).as_deref(), Ok(name));
+        }
+        for bad in [
+            "",
+            "*",
+            "a_b",
+            "10.0.0",
+            "10.0.0.256",
+            "a.",
+            ".a",
+            "-a",
+            "a-",
+            "a b",
+        ] {
+            let why = format!("`{bad}` is neither a DNS name nor an address");
+            assert_eq!(certificate_name(bad), Err(why));
+        }
+        let mut fields = fields();
+        fields["names"] = json!([]);
+        check_fails(ID, fields.clone(), "a certificate is for at least one name");
+        fields["names"] = json!("a b");
+        check_fails(
+            ID,
+            fields.clone(),
+            "`a b` is neither a DNS name nor an address",
+        );
+        (fields["names"], fields["ca"]) = (json!("a"), json!("/etc/tls/peer.key"));
+        check_fails(ID, fields, "certificate, `key` and `ca` are three files");
+    }
+}

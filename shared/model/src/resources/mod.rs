@@ -6,6 +6,7 @@
 //! they hold (`managed::ManagedFile`).
 
 mod absent;
+mod block;
 mod certificate;
 mod command;
 mod content;
@@ -13,17 +14,27 @@ mod declare;
 mod diff;
 mod directory;
 mod drop_in;
+mod etcd;
 mod field;
 mod file;
 mod group;
+mod hosts_entry;
+mod line;
+mod lines;
 mod managed;
 mod owed;
 mod package;
+mod patroni;
+mod postgres;
 mod program;
+mod secret;
 mod service;
+mod shared_file;
 mod symlink;
+mod sysctl;
 #[cfg(test)]
 mod tests;
+mod timezone;
 mod unit;
 mod user;
 mod wait_for;
@@ -49,15 +60,26 @@ static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
         Kind::of::<directory::Fields>(),
         Kind::of::<symlink::Fields>(),
         Kind::of::<absent::Fields>(),
+        Kind::of::<line::Fields>(),
+        Kind::of::<block::Fields>(),
+        Kind::of::<hosts_entry::Fields>(),
         Kind::of::<package::Fields>(),
         Kind::of::<service::Fields>(),
         Kind::of::<unit::Fields>(),
         Kind::of::<drop_in::Fields>(),
         Kind::of::<user::Fields>(),
         Kind::of::<group::Fields>(),
+        Kind::of::<timezone::Fields>(),
+        Kind::of::<sysctl::Fields>(),
         Kind::of::<command::Fields>(),
         Kind::of::<wait_for::Fields>(),
         Kind::of::<certificate::Fields>(),
+        Kind::of::<etcd::member::Fields>(),
+        Kind::of::<etcd::voter::Fields>(),
+        Kind::of::<patroni::config::Fields>(),
+        Kind::of::<patroni::member::Fields>(),
+        Kind::of::<postgres::role::Fields>(),
+        Kind::of::<postgres::database::Fields>(),
     ]
 });
 

@@ -96,7 +96,8 @@ impl Definition {
     pub(super) fn plan(&self, host: &dyn ReadHost) -> HostResult<Vec<Change>> {
         let mut changes = self.file.plan(host)?;
         let unread = || match host.unit(&self.unit) {
-            Ok(state) => Ok(state.need_daemon_reload),
+            // Of a masked unit systemd says so for ever, and reads nothing of it anyway.
+            Ok(state) => Ok(state.need_daemon_reload && state.load != "masked"),
             Err(HostError::NotYet(_)) => Ok(false),
             Err(error) => Err(error),
         };

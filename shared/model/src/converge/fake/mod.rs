@@ -36,6 +36,22 @@ pub type Files = BTreeMap<AbsolutePath, FakeFile>;
 /// A program: what it does to files, and what it says.
 pub type Behaviour = Arc<dyn Fn(&Program, &mut Files) -> ProgramOutput + Send + Sync>;
 
+/// An HTTP server: what it does to files (its state lies there, too), and what it says; none where
+/// nothing listens. It sees the time, for what takes some.
+pub type Site =
+    Arc<dyn Fn(&FakeRequest<'_>, &mut Files, Duration) -> Option<HttpAnswer> + Send + Sync>;
+
+/// What a [`Site`] is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct FakeRequest<'a> {
+    /// `GET`, `POST` or `PATCH`.
+    pub method: &'a str,
+    pub url: &'a str,
+    pub body: Option<&'a str>,
+    /// `user:password`
+    pub credentials: Option<&'a str>,
+}
+
 /// Something at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FakeFile {
@@ -61,8 +77,10 @@ pub struct FakeHost {
     pub marks: BTreeMap<String, (Digest, Timestamp)>,
     pub blobs: BTreeMap<Digest, Vec<u8>>,
     pub programs: BTreeMap<String, Behaviour>,
-    /// What URLs answer to a GET: `GET http://…`, and to what changes something: `PATCH http://…`.
-    pub web: BTreeMap<String, HttpAnswer>,
+    /// What answers HTTP.
+    pub site: Option<Site>,
+    /// The names that the server certifies.
+    pub certified: Vec<String>,
     /// Certificates, by path.
     pub certificates: BTreeMap<AbsolutePath, CertificateState>,
     /// Probes, by address, URL, program or unit, that hold only from this time on; others hold.
@@ -141,6 +159,17 @@ impl FakeHost {
         self.programs.insert(name.to_owned(), Arc::new(behaviour));
     }
 
+    /// Teaches it to answer HTTP.
+    pub fn serve(
+        &mut self,
+        site: impl Fn(&FakeRequest<'_>, &mut Files, Duration) -> Option<HttpAnswer>
+        + Send
+        + Sync
+        + 'static,
+    ) {
+        self.site = Some(Arc::new(site));
+    }
+
     #[must_use]
     pub fn present(&self) -> Timestamp {
         Timestamp(self.clock)
@@ -190,6 +219,14 @@ impl FakeHost {
             }
         }
         Ok(output)
+    }
+
+    fn request(&mut self, request: &FakeRequest<'_>) -> HostResult<HttpAnswer> {
+        let now = self.since_start();
+        let site = self.site.clone();
+        let answer = site.and_then(|site| site(request, &mut self.files, now));
+        let url = request.url;
+        answer.ok_or_else(|| HostError::failed(format!("ask {url}"), "nothing listens there"))
     }
 
     fn numbers(&self) -> BTreeSet<u32> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::FakeHost;
+use super::{FakeHost, FakeRequest};
 use crate::digest::Digest;
 use crate::host::{
     CertificateState, FileKind, FileState, GroupState, HostError, HostResult, HttpAnswer,
@@ -105,9 +105,18 @@ impl ReadHost for FakeHost {
         Ok(self.marks.get(key).map(|(_, at)| *at))
     }
 
+    /// # Panics
+    /// A GET changed something.
     fn http_get(&self, url: &str, _: Duration) -> HostResult<HttpAnswer> {
-        let answer = self.web.get(&format!("GET {url}")).cloned();
-        answer.ok_or_else(|| HostError::failed(format!("ask {url}"), "nothing listens there"))
+        let mut copy = self.clone();
+        let answer = copy.request(&FakeRequest {
+            method: "GET",
+            url,
+            body: None,
+            credentials: None,
+        });
+        assert_eq!(copy.files, self.files, "a GET must not change anything");
+        answer
     }
 
     fn certificate(

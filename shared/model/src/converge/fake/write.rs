@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use super::{FakeFile, FakeHost, fake_user};
+use super::{FakeFile, FakeHost, FakeRequest, fake_user};
 use crate::digest::Digest;
 use crate::host::{
-    CertificateOrder, CertificateState, Content, FileKind, GroupState, Host, HostError, HostResult,
-    HttpAnswer, HttpRequest, Ownership, PackageRequest, Program, ProgramOutput, ReadHost,
-    RestartRecord, UnitVerb, UserRequest,
+    CertificateOrder, CertificateState, Content, Credentials, FileKind, GroupState, Host,
+    HostError, HostResult, HttpAnswer, HttpRequest, Ownership, PackageRequest, Program,
+    ProgramOutput, ReadHost, RestartRecord, UnitVerb, UserRequest,
 };
 use crate::path::AbsolutePath;
+use crate::resources::key_ownership;
 
 impl FakeHost {
     fn lay(
@@ -228,31 +229,48 @@ impl Host for FakeHost {
     }
 
     fn http_send(&mut self, request: &HttpRequest) -> HostResult<HttpAnswer> {
-        let what = format!("{:?} {}", request.method, request.url).to_owned();
-        self.step(what.clone(), |host| {
-            let (method, url) = what.split_once(' ').unwrap_or_default();
-            let key = format!("{} {url}", method.to_uppercase());
-            let answer = host.web.get(&key).cloned();
-            answer.ok_or_else(|| HostError::failed(format!("ask {url}"), "nothing listens there"))
+        let method = format!("{:?}", request.method).to_uppercase();
+        let credentials = request.credentials.as_ref().map(|credentials| {
+            let Credentials { user, password } = credentials;
+            format!("{user}:{}", password.reveal())
+        });
+        self.step(format!("{method} {}", request.url), |host| {
+            host.request(&FakeRequest {
+                method: &method,
+                url: &request.url,
+                body: request.body.as_deref(),
+                credentials: credentials.as_deref(),
+            })
         })
     }
 
-    /// It is for one name, `ordered`, and for a year.
+    /// For the names in `certified`, and for 90 days. The files hold the time it was ordered.
     fn order_certificate(&mut self, order: &CertificateOrder) -> HostResult<()> {
-        let order = order.clone();
-        self.step(format!("order {}", order.certificate), |host| {
+        let (certificate, ownership) = (&order.certificate, &order.ownership);
+        let content = format!("ordered at {}", self.clock).into_bytes();
+        let key = key_ownership(ownership);
+        self.step(format!("write {}", order.key), |host| {
+            if let Some(state) = host.certificates.get_mut(certificate) {
+                state.consistent = false;
+            }
+            host.lay(&order.key, FileKind::File, content.clone(), &key)
+        })?;
+        self.step(format!("write {certificate}"), |host| {
             let starts = host.present();
             let state = CertificateState {
-                names: vec!["ordered".to_owned()],
+                names: host.certified.clone(),
                 starts,
-                expires: starts.plus(Duration::from_secs(365 * 24 * 3600)),
-                consistent: true,
+                expires: starts.plus(Duration::from_secs(90 * 24 * 3600)),
+                consistent: false,
             };
-            host.certificates.insert(order.certificate.clone(), state);
-            for path in [&order.certificate, &order.key, &order.authority] {
-                host.lay(path, FileKind::File, b"pem".to_vec(), &order.ownership)?;
+            host.certificates.insert(certificate.clone(), state);
+            host.lay(certificate, FileKind::File, content.clone(), ownership)
+        })?;
+        self.step(format!("write {}", order.authority), |host| {
+            if let Some(state) = host.certificates.get_mut(certificate) {
+                state.consistent = true;
             }
-            Ok(())
+            host.lay(&order.authority, FileKind::File, content.clone(), ownership)
         })
     }
 

@@ -14,6 +14,15 @@ impl Predicted<'_> {
         effect: &Effect,
         pending: Pending,
     ) {
+        if let Effect::Service {
+            unit,
+            running: true,
+            ..
+        } = effect
+            && change.verb == "start"
+        {
+            self.starting.insert(unit.clone(), id.clone());
+        }
         match effect {
             Effect::File {
                 path,

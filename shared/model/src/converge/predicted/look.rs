@@ -11,7 +11,7 @@ use crate::host::{
     UserState,
 };
 use crate::path::AbsolutePath;
-use crate::resource::ResourceId;
+use crate::resource::{ResourceId, Subject};
 use crate::time::Timestamp;
 
 impl ReadHost for Predicted<'_> {
@@ -100,6 +100,27 @@ impl ReadHost for Predicted<'_> {
     fn observe(&self, program: &Program) -> HostResult<ProgramOutput> {
         let output = self.host.observe(program);
         output.map_err(|error| self.needed_by(program).unwrap_or(error))
+    }
+
+    fn coming(&self, missing: &Subject) -> Option<ResourceId> {
+        let brought = |name: &str| match self.bringer(name) {
+            Some(HostError::NotYet(id)) => Some(id),
+            _ => None,
+        };
+        match missing {
+            // A package named after the program whose directory it is, else the likeliest.
+            Subject::Path(path) => brought(path.file_name()),
+            Subject::Part { path, .. } => brought(path.file_name()),
+            Subject::Package(name) => {
+                let mut arriving = self.arriving.iter();
+                arriving
+                    .rfind(|package| package.id.name() == name)
+                    .map(|package| package.id.clone())
+            }
+            Subject::Service(unit) => self.starting.get(unit).cloned(),
+            Subject::User(name) | Subject::Group(name) | Subject::UnitFile(name) => brought(name),
+            Subject::Nothing(id) => self.pending.contains_key(id).then(|| id.clone()),
+        }
     }
 
     fn fingerprint(&self, resource: &ResourceId) -> HostResult<Fingerprint> {

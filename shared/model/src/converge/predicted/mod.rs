@@ -24,6 +24,8 @@ const LATER: Timestamp = Timestamp(i64::MAX);
 ///   each guard that cannot be run. A *path* that is not there stays missing, so that a file is
 ///   planned as `create`: should the package bring it, `content` is what `create` allows anyway;
 /// - a unit whose definition is yet to be written;
+/// - what a resource asks [`ReadHost::coming`] for: a file that a package may bring, the answers of
+///   a service that is yet to start;
 /// - the fingerprint of a resource that itself is not knowable yet;
 /// - the text of a file that is yet to be written.
 pub struct Predicted<'a> {
@@ -39,6 +41,8 @@ pub struct Predicted<'a> {
     arriving: Vec<Arriving>,
     unit_files: BTreeMap<String, ResourceId>,
     units: BTreeMap<String, UnitState>,
+    /// Units that do not run now and will.
+    starting: BTreeMap<String, ResourceId>,
     users: BTreeMap<String, ResourceId>,
     groups: BTreeSet<String>,
     /// What will change, or may.
@@ -82,6 +86,7 @@ impl<'a> Predicted<'a> {
             arriving: Vec::new(),
             unit_files: BTreeMap::new(),
             units: BTreeMap::new(),
+            starting: BTreeMap::new(),
             users: BTreeMap::new(),
             groups: BTreeSet::new(),
             pending: BTreeMap::new(),

@@ -1,0 +1,183 @@
+//! `etcd_voter`: a learner becomes a full member once it has caught up.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::super::declare::{Declaration, Place};
+use super::super::field::Unit;
+use super::client::{Client, Connection, Status, hex};
+use super::marks::Marks;
+use crate::deserialize::{Error, ValueField};
+use crate::digest::Digest;
+use crate::host::{Fingerprint, Host, HostError, HostResult, ReadHost};
+use crate::path::AbsolutePath;
+use crate::resource::{Change, Impact, Resource, ResourceId, Subject};
+use crate::time::Timestamp;
+
+/// `etcd_voter: db02`. The fields are those of its `etcd_member`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::resources) struct Fields {
+    /// Of the cluster; with it, a founder's first success is noted.
+    token: Option<String>,
+    /// Default: 0.
+    generation: Option<u32>,
+    /// All members with `name` and `address`, this one with them.
+    peers: Vec<ValueField>,
+    /// Of this node.
+    address: String,
+    /// Default: 2380.
+    peer_port: Option<u16>,
+    /// Default: 2379.
+    client_port: Option<u16>,
+    /// Certificate, key and authority for talking to etcd; plain HTTP without.
+    cert: Option<AbsolutePath>,
+    key: Option<AbsolutePath>,
+    ca: Option<AbsolutePath>,
+    /// The unit that etcd runs in. Default: etcd.
+    service: Option<Unit>,
+}
+
+struct EtcdVoter {
+    id: ResourceId,
+    client: Client,
+    marks: Option<Marks>,
+    service: Subject,
+}
+
+/// For a learner to catch up, and between two attempts.
+const CATCHES_UP: Duration = Duration::from_secs(120);
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// In etcd's refusal to promote a learner that has not caught up.
+const NOT_YET: &str = "in sync with leader";
+
+impl Declaration for Fields {
+    const NAME: &'static str = "etcd_voter";
+    const DOC: &'static str = "Makes an etcd learner a full member once it has caught up.";
+
+    fn build(self, place: &Place<'_>) -> Result<Box<dyn Resource>, Error> {
+        let connection = Connection {
+            generation: self.generation,
+            address: self.address,
+            peers: self.peers,
+            peer_port: self.peer_port,
+            client_port: self.client_port,
+            cert: self.cert,
+            key: self.key,
+            ca: self.ca,
+        };
+        let client = Client::build(connection, place)?;
+        let service = match self.service {
+            Some(unit) => unit.0,
+            None => "etcd.service".to_owned(),
+        };
+        Ok(Box::new(EtcdVoter {
+            id: place.id.clone(),
+            marks: self.token.map(|token| Marks::new(&client.name, &token)),
+            client,
+            service: Subject::Service(service),
+        }))
+    }
+}
+
+impl EtcdVoter {
+    fn status(&self, host: &dyn ReadHost) -> HostResult<Status> {
+        let silent = || {
+            HostError::failed(
+                format!("ask etcd of {}", self.client.name),
+                format!("nobody answers at {}", self.client.own_endpoint()),
+            )
+        };
+        if let Some(earlier) = host.coming(&self.service) {
+            return Err(HostError::NotYet(earlier));
+        }
+        self.client.status(host)?.ok_or_else(silent)
+    }
+
+    fn promote(&self, host: &mut dyn Host) -> HostResult<()> {
+        let id = hex(self.status(host.as_read())?.id);
+        let start = host.elapsed();
+        loop {
+            let output = self.client.change(host, &["member", "promote", &id])?;
+            let waited = host.elapsed().saturating_sub(start);
+            if output.code == 0 {
+                return Ok(());
+            }
+            if !output.stderr.contains(NOT_YET) || waited >= CATCHES_UP {
+                return Err(HostError::Program {
+                    operation: format!("promote the learner {} ({id})", self.client.name),
+                    status: format!("exit code {}", output.code),
+                    output: output.stderr.trim().to_owned(),
+                });
+            }
+            host.pause(AGAIN);
+        }
+    }
+
+    /// Its own view is a little behind.
+    fn wait_until_seen(&self, host: &mut dyn Host) -> HostResult<()> {
+        for _ in 0..5 {
+            if !self.status(host.as_read())?.learner {
+                break;
+            }
+            host.pause(AGAIN);
+        }
+        Ok(())
+    }
+}
+
+impl Resource for EtcdVoter {
+    fn subjects(&self) -> Vec<Subject> {
+        vec![Subject::Nothing(self.id.clone())]
+    }
+
+    fn needs(&self) -> Vec<Subject> {
+        let mut needs = self.client.needs();
+        needs.push(self.service.clone());
+        needs
+    }
+
+    fn plan(&self, host: &dyn ReadHost) -> HostResult<Vec<Change>> {
+        Ok(if self.status(host)?.learner {
+            self.intent()
+        } else {
+            Vec::new()
+        })
+    }
+
+    fn intent(&self) -> Vec<Change> {
+        vec![Change {
+            verb: "promote".to_owned(),
+            text: "promote the learner to a full member once it has caught up".to_owned(),
+            diff: None,
+            impact: Impact::None,
+            effects: Vec::new(),
+        }]
+    }
+
+    fn apply(&self, _: &[Change], host: &mut dyn Host) -> HostResult<()> {
+        self.promote(host)?;
+        self.wait_until_seen(host)
+    }
+
+    /// Always the same: nothing can depend on it but by order.
+    fn fingerprint(&self, _: &dyn ReadHost) -> HostResult<Fingerprint> {
+        Ok(Fingerprint {
+            digest: Digest::of(b""),
+            changed_at: Some(Timestamp(i64::MIN)),
+        })
+    }
+
+    /// The founders' cluster works.
+    fn confirm(&self, host: &mut dyn Host) -> HostResult<()> {
+        let Some(marks) = &self.marks else {
+            return Ok(());
+        };
+        if marks.is_founding(host.as_read())? && self.client.quorum(host.as_read())?.own {
+            marks.set_founded(host)?;
+        }
+        Ok(())
+    }
+}
