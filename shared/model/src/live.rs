@@ -81,7 +81,6 @@ fn ask_one(source: &Entry, host: &dyn ReadHost) -> Result<Map, String> {
 }
 
 /// Asks one condition of the machine at hand.
-#[must_use]
 pub fn probe(question: &LiveQuestion, host: &dyn ReadHost) -> ProbeOutcome {
     let told = LiveFacts::ask(&question.sources, host);
     let condition = &question.condition;

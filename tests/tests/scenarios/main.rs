@@ -19,7 +19,7 @@ fn fleet() -> Option<MutexGuard<'static, Fleet>> {
     static FLEET: OnceLock<Mutex<Fleet>> = OnceLock::new();
     std::env::var_os("BRINE_LAB")?;
     let fleet = FLEET.get_or_init(|| {
-        let nodes = lab::nodes::with_roles(&["balancer", "backend"]);
+        let nodes = lab::nodes::fleet();
         let fleet = Fleet::start("scenarios", &nodes).expect("the fleet starts");
         apply::from_bare_hosts(&fleet);
         Mutex::new(fleet)
