@@ -35,9 +35,11 @@ impl Store {
                     |r| r.get(0),
                 )
                 .optional()?;
-            // A node that was removed a moment ago has no row to hang facts on: nothing to keep.
+            // A machine that was removed or replaced a moment ago has no key here any more: nothing
+            // of it is kept for its successor.
             db.execute(
-                "INSERT INTO facts (node, facts, at) SELECT name, ?2, ?3 FROM nodes WHERE name = ?1
+                "INSERT INTO facts (node, facts, at)
+                 SELECT name, ?2, ?3 FROM nodes WHERE name = ?1 AND fingerprint IS NOT NULL
                  ON CONFLICT (node) DO UPDATE SET facts = excluded.facts, at = excluded.at",
                 params![node.as_str(), bytes, at.0],
             )?;

@@ -199,7 +199,8 @@ pub(super) fn describe(
     bump(db, "registry")
 }
 
-/// Notes that a catalog has been applied.
+/// Notes that a catalog has been applied; not by a machine that was replaced meanwhile, for its
+/// successor is bare.
 pub(super) fn applied(
     db: &Connection,
     name: &NodeName,
@@ -208,7 +209,8 @@ pub(super) fn applied(
     at: Timestamp,
 ) -> Result<(), StoreError> {
     db.execute(
-        "UPDATE nodes SET applied = ?, applied_at = ?, policies = ? WHERE name = ?",
+        "UPDATE nodes SET applied = ?, applied_at = ?, policies = ?
+         WHERE name = ? AND fingerprint IS NOT NULL",
         params![
             DigestColumn(catalog),
             at.0,

@@ -12,6 +12,7 @@ use brine_model::name::{NodeName, RoleName};
 use brine_model::resource::ResourceId;
 use brine_model::time::Timestamp;
 use brine_wire::job::{JobId, JobResult, RunId};
+use brine_wire::operator::Paused;
 use brine_wire::run::{Happening, NodeState, RunKind, RunPhase};
 
 use super::{
@@ -205,6 +206,115 @@ async fn removed_nodes_leave_nothing_but_their_revocation() {
     assert_eq!(accepted.expect("decided"), Ok(()));
     let found = store.node(node).await.expect("read").expect("there");
     assert!(found.is_bare() && found.enrolled.is_some());
+}
+
+#[tokio::test]
+async fn a_replaced_machine_leaves_its_place_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (store, node) = with_backend(folder.path()).await;
+    let (labels, address) = ([("zone".to_owned(), Some("a".to_owned()))], "10.0.0.5");
+    store
+        .set_node(node.clone(), None, labels.into(), Some(address.into()))
+        .await
+        .expect("set");
+    let (run, catalog, _) = with_run(&store, &node, b"one").await;
+    for (step, reported) in [(1, true), (2, false)] {
+        let job = JobId { run, step };
+        store
+            .open_job(node.clone(), job, JobKind::Apply, catalog, NOW)
+            .await
+            .expect("kept");
+        if reported {
+            let result = report(ResourceOutcome::Changed(vec![]));
+            let recorded = store.record_result(node.clone(), job, result, NOW).await;
+            assert_eq!(recorded.expect("kept"), Recorded::Kept);
+        }
+    }
+    store
+        .set_facts(node.clone(), Facts::default(), NOW)
+        .await
+        .expect("kept");
+
+    let own = |secret: &str| TokenRecord {
+        uses_left: 1,
+        ..token(Some("backend01"), secret)
+    };
+    let (_, before) = store.nodes().await.expect("read");
+    for secret in ["first", "second"] {
+        let replaced = store.replace_node(node.clone(), own(secret), NOW).await;
+        assert!(replaced.expect("replaced"));
+    }
+    let nobody = store.replace_node(name("backend09"), own("third"), NOW);
+    assert!(!nobody.await.expect("nothing there"));
+
+    // What was on its way from the machine changes nothing any more.
+    let (job, result) = (JobId { run, step: 2 }, report(ResourceOutcome::InSync));
+    store
+        .record_result(node.clone(), job, result, NOW)
+        .await
+        .expect("kept");
+    store
+        .set_facts(node.clone(), Facts::default(), NOW)
+        .await
+        .expect("ignored");
+    let (nodes, after) = store.nodes().await.expect("read");
+    assert!(after > before, "catalogs are compiled anew");
+    let found = &nodes[0];
+    assert_eq!(found.generation, 2);
+    assert!(found.is_bare() && found.enrolled.is_none() && found.policies.is_empty());
+    assert_eq!(found.roles, [name::<RoleName>("backend")]);
+    assert_eq!(found.labels["zone"], "a");
+    assert_eq!(found.effective_address(), Some(address));
+    assert_eq!(store.facts(node.clone()).await.expect("read"), None);
+
+    // The old key is out for good, and only the newest token lets in, once, under the old name.
+    let enrol = async |host: &str, secret: &str, key: &str| {
+        let decision = store.enrol(asked(host, Some(secret), key), NOW).await;
+        decision.expect("decided")
+    };
+    for secret in ["pool", "second"] {
+        let back = enrol("backend01", secret, "k1").await;
+        assert!(matches!(back, Decision::Refuse { .. }), "{back:?}");
+    }
+    let void = enrol("backend01", "first", "k2").await;
+    assert!(matches!(void, Decision::Refuse { .. }), "{void:?}");
+    let by_pool = enrol("backend01", "pool", "k2").await;
+    assert!(matches!(by_pool, Decision::Wait { .. }), "{by_pool:?}");
+    let new = enrol("fresh", "second", "k3").await;
+    assert!(
+        matches!(&new, Decision::Admit { name, made: None, .. } if *name == node),
+        "{new:?}"
+    );
+    let late = enrol("fresh", "second", "k4").await;
+    assert!(matches!(late, Decision::Refuse { .. }), "{late:?}");
+    let back = enrol("backend01", "pool", "k1").await;
+    assert!(matches!(back, Decision::Refuse { .. }), "{back:?}");
+}
+
+#[tokio::test]
+async fn a_pause_lasts_until_it_is_taken_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (store, node) = with_backend(folder.path()).await;
+    let pause = Paused {
+        until: NOW,
+        reason: Some("disk".into()),
+    };
+    let set = store.pause_node(node.clone(), Some(pause.clone())).await;
+    assert!(set.expect("kept"));
+    drop(store);
+    let store = open(folder.path());
+    let paused = async || {
+        let found = store.node(node.clone()).await.expect("read");
+        found.expect("there").paused
+    };
+    assert_eq!(paused().await, Some(pause.clone()));
+    let replaced = store.replace_node(node.clone(), token(Some("backend01"), "x"), NOW);
+    assert!(replaced.await.expect("replaced"));
+    assert_eq!(paused().await, Some(pause), "it is the operator's");
+    assert!(store.pause_node(node.clone(), None).await.expect("kept"));
+    assert_eq!(paused().await, None);
+    let nobody = store.pause_node(name("backend09"), None).await;
+    assert!(!nobody.expect("nothing there"));
 }
 
 #[tokio::test]

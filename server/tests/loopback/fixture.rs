@@ -12,8 +12,10 @@ use brine_transport::client::{ClientIdentity, connect};
 use brine_transport::connection::Connection;
 use brine_transport::identity::{Key, certificate_from_pem};
 use brine_wire::job::RunId;
-use brine_wire::operator::{AddToken, NodeInfo, OperatorReply, OperatorRequest, Start, Why};
-use brine_wire::run::{Event, Happening, NodeState, RunPhase, RunSummary};
+use brine_wire::operator::{
+    ActionRequest, AddToken, NodeInfo, OperatorReply, OperatorRequest, Start, StartAction, Why,
+};
+use brine_wire::run::{Event, Happening, NodeState, RunDetail, RunPhase, RunSummary};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -54,7 +56,8 @@ pub(crate) fn start(target: &str) -> Start {
     }
 }
 
-/// Two roles: `web` asks its members' health and lets one be out, `db` has a secret.
+/// Three roles: `web` asks its members' health and lets one be out, `db` has a secret, `cache` a
+/// certificate.
 fn write_states(root: &Path) {
     let write = |path: &str, text: &str| {
         let path = root.join(path);
@@ -87,6 +90,15 @@ fn write_states(root: &Path) {
     write(
         "formulas/store/templates/store.hbs",
         "password={{store.password}}\n",
+    );
+    write(
+        "roles/cache.yaml",
+        "role: cache\ndescription: Cache.\nformulas: [tls]\n",
+    );
+    write(
+        "formulas/tls/formula.yaml",
+        "formula: tls\ndescription: TLS.\nresources:\n  - certificate: /etc/tls.pem\n    \
+         key: /etc/tls.key\n    ca: /etc/ca.pem\n    names: [\"${{ node.name }}\", 10.0.0.5]\n",
     );
 }
 
@@ -272,11 +284,28 @@ impl Fixture {
         }
     }
 
-    pub(crate) async fn summary(&self, run: RunId) -> RunSummary {
+    pub(crate) async fn act(
+        &self,
+        start: Start,
+        action: ActionRequest,
+    ) -> Result<RunId, (Why, String)> {
+        let request = OperatorRequest::StartActions(StartAction { start, action });
+        match self.ask(request).await {
+            OperatorReply::Run(run) => Ok(run),
+            OperatorReply::Refused(refusal) => Err((refusal.why, refusal.message)),
+            other => panic!("neither begun nor refused: {other:?}"),
+        }
+    }
+
+    pub(crate) async fn detail(&self, run: RunId) -> RunDetail {
         match self.ask(OperatorRequest::Run(run)).await {
-            OperatorReply::RunDetail(detail) => detail.summary,
+            OperatorReply::RunDetail(detail) => *detail,
             other => panic!("no run: {other:?}"),
         }
+    }
+
+    pub(crate) async fn summary(&self, run: RunId) -> RunSummary {
+        self.detail(run).await.summary
     }
 
     /// All events of a run until it is over.

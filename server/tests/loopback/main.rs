@@ -4,9 +4,13 @@
 mod agent;
 mod fixture;
 
+mod actions;
+mod agreed;
 mod cancel;
+mod certificates;
 mod crash;
 mod enrolment;
+mod places;
 mod rights;
 mod rollouts;
 mod views;

@@ -9,7 +9,9 @@ use brine_transport::client::{ClientIdentity, connect};
 use brine_transport::identity::Key;
 use brine_wire::agent::{AgentReply, AgentRequest};
 use brine_wire::job::{JobId, JobResult, Progress, RunId};
-use brine_wire::operator::{AddNode, AddToken, OperatorReply, OperatorRequest};
+use brine_wire::operator::{
+    ActionRequest, AddNode, AddToken, OperatorReply, OperatorRequest, StartAction,
+};
 
 use crate::agent::{Agent, Log, request};
 use crate::fixture::{Fixture, SOON, name, start};
@@ -62,6 +64,19 @@ fn operator_requests() -> Vec<OperatorRequest> {
             node: name("web01"),
             path: "/etc/app.conf".into(),
         },
+        OperatorRequest::PauseNode {
+            name: name("web01"),
+            until: None,
+            reason: None,
+        },
+        OperatorRequest::StartActions(StartAction {
+            start: start("all"),
+            action: ActionRequest::Reboot,
+        }),
+        OperatorRequest::ReplaceNode {
+            name: name("web01"),
+            ttl: 60,
+        },
         OperatorRequest::RemoveNode(name("web01")),
     ]
 }
@@ -85,6 +100,10 @@ fn agent_requests(agent: &Agent) -> Vec<AgentRequest> {
             doing: "x".into(),
         }),
         AgentRequest::Facts(Facts::default()),
+        AgentRequest::Certificate {
+            resource: "certificate:/x".into(),
+            csr: vec![],
+        },
     ]
 }
 
