@@ -67,7 +67,7 @@ pub enum Task {
     },
     /// Restart a unit that is running.
     Restart(String),
-    /// Reboot, once this job's result is delivered. Done when the agent is back with another boot id.
+    /// Reboot. The result comes once the agent is back with another boot id.
     Reboot,
 }
 
