@@ -56,11 +56,11 @@ fn mending_a_mode_restarts_nothing() {
     let Some(fleet) = super::fleet() else { return };
     let host = fleet.host("backend02");
     let before = host.succeed("systemctl show -p InvocationID --value webapp");
-    host.succeed("chmod 0600 /etc/webapp/environment");
+    host.succeed("chmod 0644 /etc/webapp/environment");
     assert_eq!(fleet.ctl("apply node=backend02 --yes").code, 0);
     assert_eq!(
         host.succeed("stat -c %a /etc/webapp/environment").trim(),
-        "644"
+        "600"
     );
     assert_eq!(
         host.succeed("systemctl show -p InvocationID --value webapp"),
