@@ -20,6 +20,8 @@ use lab::{Lab, Lifetime};
   cargo lab run balancer01 -- systemctl status haproxy
   cargo lab fault power-cut backend02
   cargo lab test                      every test, scenarios on real hosts included
+  cargo lab up; cargo lab test --attach rolling
+                                      some scenarios, again and again on the same hosts
   cargo lab destroy"
 )]
 struct Arguments {
@@ -58,6 +60,9 @@ enum Verb {
         /// The long forms of repeating scenarios.
         #[arg(long)]
         long: bool,
+        /// On the lab of this name, which runs on afterwards, and not on a new one.
+        #[arg(long)]
+        attach: bool,
         /// Only scenarios whose name contains this.
         filter: Option<String>,
     },
@@ -112,8 +117,12 @@ fn run(arguments: &Arguments) -> Result<()> {
         Verb::Test {
             quick,
             long,
+            attach,
             filter,
-        } => test(*quick, *long, filter.as_deref()),
+        } => {
+            let attach = attach.then_some(name);
+            test(*quick, *long, attach, filter.as_deref())
+        }
     }
 }
 
@@ -256,7 +265,7 @@ fn fault(lab: &Lab, kind: Fault, host: &str) -> Result<()> {
     }
 }
 
-fn test(quick: bool, long: bool, filter: Option<&str>) -> Result<()> {
+fn test(quick: bool, long: bool, attach: Option<&str>, filter: Option<&str>) -> Result<()> {
     if filter.is_none() {
         progress("format");
         cargo(&["fmt", "--all", "--check"], &[])?;
@@ -282,8 +291,7 @@ fn test(quick: bool, long: bool, filter: Option<&str>) -> Result<()> {
     build()?;
     let mut arguments = vec![
         "test",
-        "--package",
-        "brine-tests",
+        "--workspace",
         "--test",
         "lab",
         "--test",
@@ -296,6 +304,9 @@ fn test(quick: bool, long: bool, filter: Option<&str>) -> Result<()> {
     let mut environment = vec![("BRINE_LAB", "1")];
     if long {
         environment.push(("BRINE_LONG", "1"));
+    }
+    if let Some(name) = attach {
+        environment.push(("BRINE_LAB_ATTACH", name));
     }
     match cargo(&arguments, &environment) {
         Ok(()) => Ok(()),

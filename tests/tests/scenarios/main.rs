@@ -1,14 +1,18 @@
 //! Scenarios on real hosts: each starts from the converged reference fleet and ends wherever it
 //! likes; the next one begins by converging again.
 //!
-//! They need root and run only where `BRINE_LAB` is set: `cargo lab test` does that.
+//! They need root and run only where `BRINE_LAB` is set: `cargo lab test` does that. With
+//! `BRINE_LAB_ATTACH` they use the lab of that name, which is running already.
 
 mod apply;
 mod crash;
+mod database;
 mod drift;
 mod durability;
+mod failover;
 mod reload;
 mod rolling;
+mod settings;
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -19,10 +23,10 @@ fn fleet() -> Option<MutexGuard<'static, Fleet>> {
     static FLEET: OnceLock<Mutex<Fleet>> = OnceLock::new();
     std::env::var_os("BRINE_LAB")?;
     let fleet = FLEET.get_or_init(|| {
-        let nodes = lab::nodes::fleet();
-        let fleet = Fleet::start("scenarios", &nodes).expect("the fleet starts");
-        apply::from_bare_hosts(&fleet);
-        Mutex::new(fleet)
+        Mutex::new(match std::env::var("BRINE_LAB_ATTACH") {
+            Ok(name) => Fleet::attach(&name).expect("the lab runs"),
+            Err(_) => start(),
+        })
     });
     // A scenario that failed before may have left anything: converging again is the reset.
     let fleet = fleet.lock().unwrap_or_else(PoisonError::into_inner);
@@ -30,6 +34,17 @@ fn fleet() -> Option<MutexGuard<'static, Fleet>> {
         .converge()
         .expect("the fleet converges before the scenario");
     Some(fleet)
+}
+
+fn start() -> Fleet {
+    let fleet = Fleet::start("scenarios", &lab::nodes::fleet()).expect("the fleet starts");
+    apply::from_bare_hosts(&fleet);
+    fleet
+}
+
+/// Prints what a scenario measured: figures are for people, no test asserts a time.
+fn figure(text: &str) {
+    lab::prerequisites::progress(&format!("measured: {text}"));
 }
 
 /// How often a repeating scenario repeats: its short form, or what `BRINE_LONG` asks for.
