@@ -16,8 +16,16 @@ const STOPPING: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(super) struct LoadProcess {
-    running: Running,
+    /// None once it was waited for.
+    running: Option<Running>,
     stop: PathBuf,
+}
+
+impl Drop for LoadProcess {
+    /// A scenario that fails leaves no load behind.
+    fn drop(&mut self) {
+        let _ = fs::write(&self.stop, "");
+    }
 }
 
 impl LoadProcess {
@@ -39,16 +47,17 @@ impl LoadProcess {
             .envs(environment.iter().copied())
             .current_dir("/");
         Ok(Self {
-            running: process::start(&mut command)?,
+            running: Some(process::start(&mut command)?),
             stop,
         })
     }
 
     /// Tells it to stop and reads its report.
-    pub(super) fn stop<R: DeserializeOwned>(self) -> Result<R> {
+    pub(super) fn stop<R: DeserializeOwned>(mut self) -> Result<R> {
         fs::write(&self.stop, "")
             .with_context(|| format!("cannot write {}", self.stop.display()))?;
-        let output = self.running.wait(STOPPING);
+        let running = self.running.take().context("it was stopped before")?;
+        let output = running.wait(STOPPING);
         ensure!(output.code == 0, "the load ended with an error: {output}");
         serde_json::from_str(&output.stdout).with_context(|| format!("no report: {output}"))
     }
