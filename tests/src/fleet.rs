@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::host::Host;
 use crate::image::{self, Baked, Images};
 use crate::namespace::{Lab, Lifetime, Operator};
-use crate::nodes::{self, Machine, SERVER};
+use crate::nodes::{self, Machine, Part, SERVER};
 use crate::prerequisites::{self, progress};
 use crate::process::{self, Output, Running};
 use crate::wait::wait_until;
@@ -207,6 +207,19 @@ impl Fleet {
         self.wait_connected(Duration::from_secs(60))
     }
 
+    /// Takes a node out of the fleet: forgets it, cuts its power and wipes its disk.
+    ///
+    /// # Errors
+    /// The host does not go down. That the server does not know it is none.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        let _ = self.ctl(&format!("nodes remove {name} --yes"));
+        let host = self.host(name);
+        if host.is_on() {
+            host.power_cut()?;
+        }
+        host.wipe()
+    }
+
     /// Waits until all nodes are connected.
     ///
     /// # Errors
@@ -223,6 +236,11 @@ impl Fleet {
     /// Something does not come up, or does not converge.
     pub fn converge(&self) -> Result<()> {
         self.lab.mend_network()?;
+        for node in self.nodes() {
+            if matches!(node.part, Part::Spare(_)) {
+                self.remove(node.name)?;
+            }
+        }
         let nodes = self.nodes();
         for node in &nodes {
             let host = self.host(node.name);

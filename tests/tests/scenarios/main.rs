@@ -5,13 +5,20 @@
 //! `BRINE_LAB_ATTACH` they use the lab of that name, which is running already.
 
 mod apply;
+mod backends;
 mod crash;
 mod database;
 mod drift;
 mod durability;
 mod failover;
+mod formation;
+mod interrupted;
+mod release;
 mod reload;
+mod replace;
 mod rolling;
+mod rotation;
+mod seed;
 mod settings;
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};

@@ -1,0 +1,60 @@
+//! A database node dies for good and a fresh machine takes its place.
+
+use lab::fleet::Fleet;
+
+use crate::database::{self, nothing_lost, sql, whole};
+
+/// Everything that Brine and the packages may write, with when and what.
+fn files(fleet: &Fleet, host: &str) -> String {
+    fleet.host(host).succeed(
+        "find /etc /opt /usr/lib/systemd /var/lib/brine-agent/secrets* -type f -printf '%p %T@ %C@ %s\\n' \
+         2>/dev/null | sort",
+    )
+}
+
+#[test]
+fn db02_is_replaced_and_nothing_changes_on_its_fellows() {
+    let Some(fleet) = super::fleet() else { return };
+    whole(&fleet);
+    let fellows = ["db01", "db03"];
+    let look =
+        |fleet: &Fleet| fellows.map(|host| (files(fleet, host), database::processes(fleet, host)));
+    let before = look(&fleet);
+    let members = |fleet: &Fleet| {
+        let command = "ETCDCTL_API=3 etcdctl --endpoints https://127.0.0.1:2379 \
+            --cacert /etc/etcd/tls/ca.pem --cert /etc/etcd/tls/member.pem --key /etc/etcd/tls/member.key \
+            member list";
+        fleet.host("db01").succeed(command)
+    };
+    let known = members(&fleet);
+    let writer = database::writer(&fleet);
+
+    // `ctl nodes replace db02`, a boot with the token, `ctl apply node=db02`.
+    fleet.replace("db02").expect("a fresh machine enrols");
+    let plan = fleet.ctl("plan node=db02");
+    assert_eq!(plan.code, 0, "{plan}");
+    let applied = fleet.ctl("apply node=db02 --yes");
+    assert_eq!(applied.code, 0, "{applied}");
+
+    nothing_lost(writer, "db02 replaced");
+    whole(&fleet);
+    let after = look(&fleet);
+    for (index, host) in fellows.iter().enumerate() {
+        assert_eq!(after[index].0, before[index].0, "a file of {host} changed");
+        assert_eq!(
+            after[index].1, before[index].1,
+            "a process of {host} changed"
+        );
+    }
+    let now = members(&fleet);
+    assert_eq!(now.lines().count(), 3, "{now}");
+    assert!(!now.contains("unstarted") && !now.contains("true"), "{now}");
+    assert_ne!(known, now, "its member of etcd is a new one");
+    let counts = database::MEMBERS.map(|host| {
+        let question = "select count(*) > 0 from pg_database where datname = 'webapp'";
+        sql(&fleet, host, question)
+    });
+    assert_eq!(counts, ["t"; 3], "all have the application's database");
+    let again = fleet.ctl("plan --detailed-exit-code all");
+    assert_eq!(again.code, 0, "nothing is left to do:\n{again}");
+}
