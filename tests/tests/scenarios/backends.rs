@@ -115,7 +115,7 @@ fn a_fourth_backend_as_documented() {
     assert!(
         applied
             .to_string()
-            .contains("now behind, because their catalogs changed: balancer01, balancer02"),
+            .contains("still behind: balancer01, balancer02"),
         "it says who has to follow:\n{applied}"
     );
     let followed = fleet.ctl("apply role=balancer --yes");

@@ -4,27 +4,21 @@ use std::time::Duration;
 
 use lab::wait_until;
 
+use crate::database::Watch;
+
 #[test]
 fn never_two_backends_out_at_once() {
     let Some(fleet) = super::fleet() else { return };
-    let watch = fleet.operator().spawn(
-        "worst=0; n=0; while [ ! -e /run/stop-watch ]; do out=0; for b in 01 02 03; do \
-         curl -sf -m 1 -o /dev/null http://backend$b:8090/healthz || out=$((out+1)); done; n=$((n+1)); \
-         [ $out -gt $worst ] && worst=$out; done; echo $n $worst",
+    let backends = ["backend01", "backend02", "backend03"];
+    let watch = Watch::start(
+        &fleet,
+        &backends.map(|backend| format!("http://{backend}:8090/healthz")),
     );
     fleet.write_state("data/roles/backend.yaml", "webapp: { greeting: Rolled }\n");
     let applied = fleet.ctl("apply role=backend --yes");
-    fleet.operator().succeed("touch /run/stop-watch");
-    let counted = watch.wait_with_output();
-    fleet.operator().succeed("rm -f /run/stop-watch");
+    let worst = watch.worst(&fleet);
     assert_eq!(applied.code, 0, "{applied}");
-    let counts: Vec<u32> = counted
-        .stdout
-        .split_whitespace()
-        .filter_map(|n| n.parse().ok())
-        .collect();
-    assert!(counts[0] > 3, "it watched: {counted}");
-    assert!(counts[1] <= 1, "{} backends were out at once", counts[1]);
+    assert!(worst <= 1, "{worst} backends were out at once");
     for backend in ["backend01", "backend02", "backend03"] {
         let answer = fleet
             .operator()
