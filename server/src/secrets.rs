@@ -14,7 +14,7 @@ use brine_model::digest::Digest;
 use brine_model::name::NodeName;
 use brine_model::value::{SecretRef, SecretText};
 use brine_wire::job::Secret;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::files::{self, FileError};
 use crate::random;
@@ -29,7 +29,11 @@ pub(crate) const HEADER: &str = "\
 const LENGTH: usize = 32;
 
 /// `formula: { parameter: text }`
-type Layer = BTreeMap<String, BTreeMap<String, SecretText>>;
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Layer(#[serde(deserialize_with = "filled")] BTreeMap<String, Texts>);
+
+type Texts = BTreeMap<String, SecretText>;
 
 /// The file, as operators may edit it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -37,10 +41,23 @@ type Layer = BTreeMap<String, BTreeMap<String, SecretText>>;
 struct Layers {
     #[serde(default)]
     common: Layer,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     roles: BTreeMap<String, Layer>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     nodes: BTreeMap<String, Layer>,
+}
+
+/// A map whose last line an operator took out is empty, though YAML calls it null.
+fn filled<'de, D, T>(from: D) -> Result<BTreeMap<String, T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    let map: Option<BTreeMap<String, Option<T>>> = Deserialize::deserialize(from)?;
+    let entries = map.unwrap_or_default().into_iter();
+    Ok(entries
+        .map(|(name, value)| (name, value.unwrap_or_default()))
+        .collect())
 }
 
 impl Layers {
@@ -56,7 +73,7 @@ impl Layers {
             .into_iter()
             .chain(roles)
             .chain([&self.common])
-            .find_map(|layer| layer.get(formula)?.get(parameter))
+            .find_map(|layer| layer.0.get(formula)?.get(parameter))
     }
 }
 
@@ -168,7 +185,7 @@ impl Session<'_> {
         // Shared by all unless an operator says otherwise: a cluster's members must agree.
         let text = SecretText::new(random::text(LENGTH));
         let mut layers = self.layers.borrow_mut();
-        let texts = layers.common.entry(formula.to_owned()).or_default();
+        let texts = layers.common.0.entry(formula.to_owned()).or_default();
         texts.insert(parameter.to_owned(), text.clone());
         self.changed.set(true);
         Some(text)
@@ -295,6 +312,24 @@ mod tests {
     }
 
     #[test]
+    fn a_line_taken_out_by_hand_makes_a_new_text() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("secrets.yaml");
+        let secrets = Secrets::new(path.clone(), [7; 32]);
+        let (made, node) = (
+            check(&secrets, "db.password", &node("db01", &["db"])),
+            node("db01", &["db"]),
+        );
+        for left in ["common:\n  db:\nroles:\n  db:\nnodes:\n", "common:\n"] {
+            files::replace(&path, left.as_bytes(), 0o600).expect("written");
+            assert_ne!(check(&secrets, "db.password", &node), made, "{left}");
+        }
+        files::replace(&path, b"common: { db: { password: } }\n", 0o600).expect("written");
+        let found = secrets.with(|session| session.text("db.password", &node));
+        assert!(found.is_err(), "an empty password is a mistake");
+    }
+
+    #[test]
     fn any_text_survives_the_file_being_written_anew() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("secrets.yaml");
@@ -317,7 +352,7 @@ mod tests {
         write(
             &path,
             &Layers {
-                common: layer,
+                common: Layer(layer),
                 ..Layers::default()
             },
         )

@@ -52,7 +52,11 @@ impl Login {
             .with_context(|| format!("cannot write {}", authority.display()))?;
         Ok(Self {
             user: variable("DATABASE_USER")?,
-            password: read("/etc/webapp/database-password")?.trim().to_owned(),
+            password: read("/etc/webapp/database-password")?
+                .lines()
+                .next()
+                .context("the application has no password")?
+                .to_owned(),
             database: variable("DATABASE_NAME")?,
             trust: Some(Trust {
                 authority,

@@ -97,11 +97,15 @@ impl<M: Abstract> Analysis<'_, '_, M> {
                 (self.visit)(term, purpose, &resolved);
                 resolved.unwrap_or_else(|_| M::anything())
             }
-            TermKind::Call(_, arguments) => {
+            TermKind::Call(function, arguments) => {
+                let mut given = Vec::new();
                 for argument in arguments {
-                    self.term(argument, Purpose::Argument);
+                    given.push(self.term(argument, Purpose::Argument));
                 }
-                M::anything()
+                match given.as_slice() {
+                    [list] if function.is_some_and(|known| known.name == "first") => list.element(),
+                    _ => M::anything(),
+                }
             }
         }
     }

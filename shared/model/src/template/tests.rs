@@ -632,6 +632,10 @@ fn mentioned_paths() {
         "{{#with a}}{{b}}{{/with}}{{join (map c \"x\") d}}",
         &["a", "a.b", "c", "d"],
     );
+    check(
+        "{{#with (first roles.db)}}{{name}}{{/with}}",
+        &["roles.db", "roles.db.*.name"],
+    );
 }
 
 /// Random sentences of templates' own words: nothing may panic, ranges must fit the text, and what

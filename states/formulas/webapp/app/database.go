@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net"
@@ -38,23 +39,31 @@ func openDatabase() (*database, error) {
 	if len(hosts) == 0 {
 		return found, nil
 	}
-	// A credential of the unit: in no environment, and in no list of arguments.
-	password, err := os.ReadFile(filepath.Join(os.Getenv("CREDENTIALS_DIRECTORY"), "database-password"))
+	// A credential of the unit: in no environment, and in no list of arguments. Each line is a password;
+	// while one is rotated, the database knows one of two.
+	text, err := os.ReadFile(filepath.Join(os.Getenv("CREDENTIALS_DIRECTORY"), "database-password"))
 	if err != nil {
 		return nil, err
 	}
+	passwords := strings.Fields(string(text))
+	if len(passwords) == 0 {
+		return nil, errors.New("the credential database-password is empty")
+	}
 	// Whichever member a balancer leads to, its certificate has the name that all of them share.
-	settings := fmt.Sprintf("user=%s dbname=%s password=%s host=%s sslmode=verify-full sslrootcert=%s",
+	settings := fmt.Sprintf("user=%s dbname=%s host=%s sslmode=verify-full sslrootcert=%s fallback_application_name=webapp",
 		quoted(os.Getenv("DATABASE_USER")), quoted(os.Getenv("DATABASE_NAME")),
-		quoted(strings.TrimSpace(string(password))), quoted(os.Getenv("DATABASE_SERVER")),
-		quoted(os.Getenv("DATABASE_CA")))
+		quoted(os.Getenv("DATABASE_SERVER")), quoted(os.Getenv("DATABASE_CA")))
 	for _, host := range hosts {
-		connector, err := pq.NewConnector(settings + " fallback_application_name=webapp")
-		if err != nil {
-			return nil, err
+		var either anyOf
+		for _, password := range passwords {
+			connector, err := pq.NewConnector(settings + " password=" + quoted(password))
+			if err != nil {
+				return nil, err
+			}
+			connector.Dialer(through(host))
+			either = append(either, connector)
 		}
-		connector.Dialer(through(host))
-		pool := sql.OpenDB(connector)
+		pool := sql.OpenDB(either)
 		pool.SetMaxIdleConns(maxIdle)
 		pool.SetMaxOpenConns(maxOpen)
 		pool.SetConnMaxIdleTime(time.Minute)
@@ -63,6 +72,22 @@ func openDatabase() (*database, error) {
 	}
 	return found, nil
 }
+
+// anyOf connects with one password after the other, as long as the database does not know it.
+type anyOf []driver.Connector
+
+func (passwords anyOf) Connect(ctx context.Context) (connection driver.Conn, err error) {
+	for _, connector := range passwords {
+		connection, err = connector.Connect(ctx)
+		var refused *pq.Error
+		if !errors.As(err, &refused) || refused.Code.Name() != "invalid_password" {
+			break
+		}
+	}
+	return connection, err
+}
+
+func (passwords anyOf) Driver() driver.Driver { return passwords[0].Driver() }
 
 // version asks one balancer after the other, beginning with the one that answered last.
 func (d *database) version(ctx context.Context) (string, error) {
