@@ -156,6 +156,9 @@ impl Driver {
                 RunKind::Action => Work::Disturb,
                 // All at once: nobody is served yet, and one that waited for others would be waited for.
                 _ if forming.is_some() => work(plan, *part).min(Work::Quiet),
+                // What was done once concerns it, though it may find nothing to do: it is asked whether
+                // it is well.
+                _ if campaign.look_again => work(plan, *part).max(Work::Quiet),
                 RunKind::Plan | RunKind::Apply => work(plan, *part),
             });
         }

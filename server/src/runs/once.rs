@@ -64,7 +64,10 @@ impl Driver {
                 match self.doer(&id, &nodes).await? {
                     Doer::Member(node) => match self.look(&node, &id, plans).await? {
                         Some(planned) => {
-                            plans.once.insert(id, (node, planned));
+                            // One outside the target is asked; it is shown, and approved, with one in it.
+                            let inside = self.targets.contains_key(&node);
+                            let shown = if inside { node } else { first.clone() };
+                            plans.once.insert(id, (shown, planned));
                             continue;
                         }
                         None => self.intended(first, &id, plans),

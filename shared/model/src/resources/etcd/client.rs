@@ -82,6 +82,9 @@ const COMMAND: &str = "--command-timeout=5s";
 /// More than the client's own limits.
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// Between two attempts.
+pub(super) const AGAIN: Duration = Duration::from_secs(2);
+
 impl Client {
     pub(super) fn build(given: Connection, place: &Place<'_>) -> Result<Self, Error> {
         let tls = match (given.cert, given.key, given.ca) {
@@ -207,15 +210,32 @@ impl Client {
         Ok(quorum)
     }
 
-    /// Has the cluster change its members, by way of the peers.
+    /// Has the cluster change its members, by way of the peers; again and again while it refuses for a
+    /// reason that passes, but no longer than `within`.
     pub(super) fn change(
         &self,
         host: &mut dyn Host,
         arguments: &[&str],
-    ) -> HostResult<ProgramOutput> {
+        (passing, within): (&str, Duration),
+    ) -> HostResult<()> {
         self.check_files(host.as_read())?;
         let others = self.endpoints(self.others().map(|peer| &peer.address));
-        host.execute(&self.program(&others, arguments))
+        let start = host.elapsed();
+        loop {
+            let output = host.execute(&self.program(&others, arguments))?;
+            if output.code == 0 {
+                return Ok(());
+            }
+            let waited = host.elapsed().saturating_sub(start);
+            if !output.stderr.contains(passing) || waited >= within {
+                return Err(HostError::Program {
+                    operation: format!("run etcdctl {}", arguments.join(" ")),
+                    status: format!("exit code {}", output.code),
+                    output: output.stderr.trim().to_owned(),
+                });
+            }
+            host.pause(AGAIN);
+        }
     }
 
     pub(super) fn own_endpoint(&self) -> String {

@@ -1,5 +1,7 @@
 //! `etcd_member`: a node's membership in its cluster, settled before its service first starts.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use super::super::declare::{Declaration, Place};
@@ -44,6 +46,10 @@ pub(in crate::resources) struct Fields {
     key: Option<AbsolutePath>,
     ca: Option<AbsolutePath>,
 }
+
+/// In etcd's refusal to change its members within seconds of another change, or of a link that came
+/// back, and how long that may last.
+const SETTLES: (&str, Duration) = ("unhealthy cluster", Duration::from_secs(30));
 
 struct EtcdMember {
     id: ResourceId,
@@ -277,18 +283,6 @@ impl EtcdMember {
             },
         )
     }
-
-    fn demand(&self, host: &mut dyn Host, arguments: &[&str]) -> HostResult<()> {
-        let output = self.client.change(host, arguments)?;
-        if output.code == 0 {
-            return Ok(());
-        }
-        Err(HostError::Program {
-            operation: format!("run etcdctl {}", arguments.join(" ")),
-            status: format!("exit code {}", output.code),
-            output: output.stderr.trim().to_owned(),
-        })
-    }
 }
 
 impl Resource for EtcdMember {
@@ -337,12 +331,14 @@ impl Resource for EtcdMember {
                 mut cluster,
             } => {
                 for member in &dead {
-                    self.demand(host, &["member", "remove", &hex(member.id)])?;
+                    self.client
+                        .change(host, &["member", "remove", &hex(member.id)], SETTLES)?;
                 }
                 let (name, url) = (self.client.member_name(), self.client.peer_url());
                 if add {
                     let urls = format!("--peer-urls={url}");
-                    self.demand(host, &["member", "add", &name, "--learner", &urls])?;
+                    let arguments = ["member", "add", &name, "--learner", &urls];
+                    self.client.change(host, &arguments, SETTLES)?;
                 }
                 cluster.push((name, url));
                 self.write(&self.file(cluster, false), host)?;

@@ -15,7 +15,7 @@ const JOIN: &str = "/etc/default/etcd-join";
 /// A cluster seen from db02: its members, and who answers.
 ///
 /// `members`: `id`, `name`, `peer`, `started`, `learner`. `answers`: the peers do.
-/// `runs`: etcd of db02 does. `catching_up`: so many promotions fail.
+/// `runs`: etcd of db02 does. `catching_up`: so many promotions fail. `settling`: so many additions.
 fn cluster(host: &mut FakeHost, members: Json) {
     let state = json!({
         "members": members, "answers": true, "runs": false, "catching_up": 0, "quorum": true,
@@ -91,6 +91,12 @@ fn etcdctl(program: &Program, files: &mut Files) -> ProgramOutput {
             let peer = urls.trim_start_matches("--peer-urls=");
             if members.iter().any(|member| member["peer"] == peer) {
                 return fail("etcdserver: Peer URLs already exists");
+            }
+            let left = now["settling"].as_u64().unwrap_or_default();
+            if left > 0 {
+                now["settling"] = json!(left - 1);
+                files.insert(fake_path(CLUSTER), file(&now));
+                return fail("Error: etcdserver: unhealthy cluster");
             }
             let mut members = members.clone();
             members.push(json!({
@@ -321,7 +327,11 @@ fn a_new_member_joins_as_a_learner() {
         fields(0),
         &["join the cluster of db01, db03 as a learner"],
     );
+    // Another change of its members was seconds ago.
+    change(&mut host, |now| now["settling"] = json!(2));
+    let before = host.clock;
     check_converges(&scene(0), &mut host);
+    assert!(host.clock - before >= 4_000_000_000, "it waited");
     let join = host.text(JOIN).unwrap();
     assert!(join.contains("ETCD_NAME=db02\n") && join.contains("STATE=existing\n"));
     assert!(join.contains(

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::super::declare::{Declaration, Place};
 use super::super::field::Unit;
-use super::client::{Client, Connection, Status, hex};
+use super::client::{AGAIN, Client, Connection, Status, hex};
 use super::marks::Marks;
 use crate::deserialize::{Error, ValueField};
 use crate::digest::Digest;
@@ -46,12 +46,8 @@ struct EtcdVoter {
     service: Subject,
 }
 
-/// For a learner to catch up, and between two attempts.
-const CATCHES_UP: Duration = Duration::from_secs(120);
-const AGAIN: Duration = Duration::from_secs(2);
-
-/// In etcd's refusal to promote a learner that has not caught up.
-const NOT_YET: &str = "in sync with leader";
+/// In etcd's refusal to promote a learner that has not caught up, and how long that may take.
+const CATCHES_UP: (&str, Duration) = ("in sync with leader", Duration::from_secs(120));
 
 impl Declaration for Fields {
     const NAME: &'static str = "etcd_voter";
@@ -98,22 +94,8 @@ impl EtcdVoter {
 
     fn promote(&self, host: &mut dyn Host) -> HostResult<()> {
         let id = hex(self.status(host.as_read())?.id);
-        let start = host.elapsed();
-        loop {
-            let output = self.client.change(host, &["member", "promote", &id])?;
-            let waited = host.elapsed().saturating_sub(start);
-            if output.code == 0 {
-                return Ok(());
-            }
-            if !output.stderr.contains(NOT_YET) || waited >= CATCHES_UP {
-                return Err(HostError::Program {
-                    operation: format!("promote the learner {} ({id})", self.client.name),
-                    status: format!("exit code {}", output.code),
-                    output: output.stderr.trim().to_owned(),
-                });
-            }
-            host.pause(AGAIN);
-        }
+        self.client
+            .change(host, &["member", "promote", &id], CATCHES_UP)
     }
 
     /// Its own view is a little behind.
