@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::driver::{Driver, Stage, cancelled};
 use super::health::standing;
 use super::members::{asked_before, setup};
-use super::once::{Doer, Done};
+use super::once::{Asked, Doer, Done};
 use super::outcome::StepOutcome;
 use super::plan::look;
 use super::plans::{Plans, work};
@@ -29,6 +29,8 @@ pub(super) struct Campaign {
     pub(super) forming: BTreeSet<RoleName>,
     /// The plans are not the last word: what is done once may have changed what is to do.
     pub(super) look_again: bool,
+    /// Who was found to do things once, as long as that is fresh.
+    pub(super) doer: Option<(Asked, NodeName)>,
 }
 
 /// What has been done to each node.
@@ -145,6 +147,7 @@ impl Driver {
         setup: &mut Setup,
         campaign: &mut Campaign,
     ) -> Result<Stage<()>, StoreError> {
+        campaign.doer = None;
         if campaign.look_again {
             let nodes: Vec<NodeName> = parts.keys().cloned().collect();
             next!(self.look_again(&nodes, campaign).await?);
@@ -187,7 +190,14 @@ impl Driver {
         let forms = nodes
             .iter()
             .all(|node| self.is_forming(node, &campaign.forming));
-        let doer = match self.doer(resource, nodes).await? {
+        let asked = self.asked(resource, nodes);
+        // Between two that found nothing to do no time has passed.
+        let known = campaign.doer.take().filter(|(known, _)| *known == asked);
+        let doer = match known {
+            Some((_, doer)) => Doer::Member(doer),
+            None => self.doer(resource, nodes).await?,
+        };
+        let doer = match doer {
             Doer::Member(doer) => doer,
             Doer::Nobody(_) if forms && may_wait => return Ok(Stage::Done(false)),
             Doer::Nobody(why) => {
@@ -203,7 +213,7 @@ impl Driver {
             .collect();
         let done = self.do_once(&doer, resource, &Approval(approved)).await?;
         match done {
-            Done::InSync => {}
+            Done::InSync => campaign.doer = Some((asked, doer)),
             Done::Changed => {
                 self.tally.touched = true;
                 campaign.look_again = true;

@@ -115,6 +115,7 @@ impl Driver {
             approvals: BTreeMap::new(),
             forming: BTreeSet::<RoleName>::new(),
             look_again: false,
+            doer: None,
         })
         .await
     }

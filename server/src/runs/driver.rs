@@ -218,6 +218,7 @@ impl Driver {
             approvals,
             forming,
             look_again: amended,
+            doer: None,
         })
         .await
     }

@@ -21,11 +21,15 @@ use crate::rollout::Standing;
 use crate::store::{JobKind, StoreError};
 
 /// Who does it.
+#[derive(Debug, Clone)]
 pub(super) enum Doer {
     Member(NodeName),
     /// Nobody of whom the condition holds; with what they say.
     Nobody(String),
 }
+
+/// A condition, none where any healthy member will do, and the nodes of the wave.
+pub(super) type Asked = (Option<String>, Vec<NodeName>);
 
 /// What became of it.
 pub(super) enum Done {
@@ -54,6 +58,8 @@ impl Driver {
                 }
             }
         }
+        // One answer is good for one plan.
+        let mut doers: BTreeMap<Asked, Doer> = BTreeMap::new();
         for (id, nodes) in due {
             let Some(first) = nodes.first() else { continue };
             // Where its role is being formed there is nobody to ask, and much is yet to come before.
@@ -61,7 +67,15 @@ impl Driver {
             let planned = if new {
                 self.intended(first, &id, plans)
             } else {
-                match self.doer(&id, &nodes).await? {
+                let asked = self.asked(&id, &nodes);
+                let doer = match doers.get(&asked) {
+                    Some(doer) => doer.clone(),
+                    None => {
+                        let doer = self.doer(&id, &nodes).await?;
+                        doers.entry(asked).or_insert(doer).clone()
+                    }
+                };
+                match doer {
                     Doer::Member(node) => match self.look(&node, &id, plans).await? {
                         Some(planned) => {
                             // One outside the target is asked; it is shown, and approved, with one in it.
@@ -182,15 +196,21 @@ impl Driver {
             .filter(|node| may(node))
             .cloned()
             .collect();
-        let condition = members.first().and_then(|node| {
-            let compiled = self.snapshot.compilation.catalogs.get(node)?;
-            let once = compiled.once.iter().find(|once| once.entry.id == *id)?;
-            once.on.clone()
-        });
+        let (condition, _) = self.asked(id, &members);
         match condition {
             None => self.any_healthy(members).await,
             Some(condition) => Ok(self.the_one(&condition, members).await),
         }
+    }
+
+    /// What decides who does it, and among whom.
+    pub(super) fn asked(&self, id: &ResourceId, nodes: &[NodeName]) -> Asked {
+        let condition = nodes.first().and_then(|node| {
+            let compiled = self.snapshot.compilation.catalogs.get(node)?;
+            let once = compiled.once.iter().find(|once| once.entry.id == *id)?;
+            once.on.clone()
+        });
+        (condition, nodes.to_vec())
     }
 
     async fn any_healthy(&mut self, members: Vec<NodeName>) -> Result<Doer, StoreError> {
@@ -208,7 +228,7 @@ impl Driver {
     }
 
     async fn the_one(&mut self, condition: &str, members: Vec<NodeName>) -> Doer {
-        let told = self.ask_all(&members).await;
+        let told = self.ask_all(&members, condition).await;
         let mut matching = Vec::new();
         let mut reasons = Vec::new();
         for (node, facts) in told {
@@ -234,15 +254,17 @@ impl Driver {
     async fn ask_all(
         &mut self,
         members: &[NodeName],
+        condition: &str,
     ) -> BTreeMap<NodeName, Result<LiveFacts, String>> {
         let mut asked = JoinSet::new();
         for node in members {
             let compiled = self.snapshot.compilation.catalogs.get(node);
             let sources = compiled.map(|compiled| asking::sources(&compiled.policies));
+            let sources = asking::named(sources.unwrap_or_default(), condition);
             let id = self.steps.next(&self.recorder, node);
             let (recorder, node) = (self.recorder.clone(), node.clone());
             asked.spawn(async move {
-                let facts = asking::live(&recorder, &node, id, sources.unwrap_or_default()).await;
+                let facts = asking::live(&recorder, &node, id, sources).await;
                 (node, facts)
             });
         }
