@@ -62,8 +62,13 @@ impl Moment<'_> {
         if !self.has_room(role) {
             return Err(format!("another member of {role} is in its step"));
         }
-        // A member that is out already, or was never in, is not missed.
-        if self.is_out(name) || !member.formed.contains(role) {
+        // A member that is out altogether, or was never in, is not missed. One that only partly serves is:
+        // its etcd may vote while its database lags.
+        let missed = matches!(
+            self.standings.get(name),
+            Some(Standing::Available | Standing::Partly(_))
+        );
+        if !missed || !member.formed.contains(role) {
             return Ok(());
         }
         let counted = || {
@@ -98,7 +103,9 @@ impl Moment<'_> {
     fn describe(&self, name: &NodeName) -> String {
         match self.standings.get(name) {
             _ if self.in_step.contains(name) => format!("{name} is in its step"),
-            Some(Standing::Unhealthy(why)) => format!("{name} is not healthy ({why})"),
+            Some(Standing::Unhealthy(why) | Standing::Partly(why)) => {
+                format!("{name} is not healthy ({why})")
+            }
             Some(Standing::Disconnected) => format!("{name} is disconnected"),
             Some(Standing::Available) | None => format!("{name} did not answer"),
         }

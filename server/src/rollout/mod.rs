@@ -75,8 +75,11 @@ pub(crate) enum Work {
 pub(crate) enum Standing {
     Available,
     Disconnected,
-    /// With why.
+    /// Nothing that was asked of it holds; with why.
     Unhealthy(String),
+    /// Something holds and something does not, or it gave no answer: out for the others, and to be
+    /// missed all the same. With why.
+    Partly(String),
 }
 
 /// Where the formulas' `order` puts a member, by what it told of itself for this step.

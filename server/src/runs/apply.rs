@@ -161,7 +161,10 @@ impl Driver {
                 _ if forming.is_some() => work(plan, *part).min(Work::Quiet),
                 // What was done once concerns it, though it may find nothing to do: it is asked whether
                 // it is well.
-                _ if campaign.look_again => work(plan, *part).max(Work::Quiet),
+                // The same of a run that goes on with another, which may have ended before it asked.
+                _ if campaign.look_again || self.agreed.is_some() => {
+                    work(plan, *part).max(Work::Quiet)
+                }
                 RunKind::Plan | RunKind::Apply => work(plan, *part),
             });
         }
@@ -187,9 +190,14 @@ impl Driver {
         campaign: &mut Campaign,
         may_wait: bool,
     ) -> Result<Stage<bool>, StoreError> {
+        // Also where forming was cut short: then nobody leads yet, and what would elect one is to come.
+        let unborn = |node: &NodeName| {
+            let record = self.snapshot.node(node);
+            record.is_some_and(|record| record.is_bare() && record.generation == 0)
+        };
         let forms = nodes
             .iter()
-            .all(|node| self.is_forming(node, &campaign.forming));
+            .all(|node| self.is_forming(node, &campaign.forming) || unborn(node));
         let asked = self.asked(resource, nodes);
         // Between two that found nothing to do no time has passed.
         let known = campaign.doer.take().filter(|(known, _)| *known == asked);
@@ -347,8 +355,9 @@ impl Driver {
     /// A replaced machine to which nothing has been applied holds its predecessor's place empty.
     pub(super) fn awaits_its_place(&self, node: &NodeName) -> Option<Standing> {
         let record = self.snapshot.node(node)?;
-        (record.generation > 0 && record.is_bare() && !self.tally.outcomes.contains_key(node))
-            .then(|| Standing::Unhealthy("nothing was applied to it since it was replaced".into()))
+        (record.generation > 0 && record.is_bare() && !self.tally.done.contains(node)).then(|| {
+            Standing::Unhealthy("it was replaced, and not all of its catalog is applied yet".into())
+        })
     }
 
     /// Ends the run at a failure: says what was not done, and takes back what is to be taken back.

@@ -18,6 +18,7 @@ use super::deeds::Deed;
 use super::leases::{Key, Lease};
 use super::plans::{self, Plans};
 use super::recorder::Recorder;
+use super::start::previous;
 use super::{Mailbox, Word, agreed};
 use crate::clock;
 use crate::compile::Snapshot;
@@ -287,11 +288,20 @@ impl Driver {
             if let Some((id, change)) = plans::founds(plan)
                 && !self.is_forming(node, forming)
             {
-                return Ok(Err(format!(
-                    "{node} would found a second cluster ({id}: {}): it does not see the others, \
-                     which have one",
-                    change.text
-                )));
+                let roles = self.snapshot.node(node).map(|record| &record.roles);
+                let new = roles.and_then(|roles| roles.iter().find(|role| forming.contains(*role)));
+                let text = &change.text;
+                return Ok(Err(match new {
+                    None => format!(
+                        "{node} would found a second cluster ({id}: {text}): it does not see the \
+                         others, which have one"
+                    ),
+                    // Forming goes over all members at once, which a role that exists does not bear.
+                    Some(role) => format!(
+                        "{node} would found the cluster of {role} ({id}: {text}), but has another \
+                         role that exists already: form {role} on nodes that have no other role yet"
+                    ),
+                }));
             }
         }
         if let Some(agreed) = &self.agreed {
@@ -314,6 +324,18 @@ impl Driver {
             let held = match shared.leases.take(self.recorder.run, &self.needs) {
                 Ok(lease) => {
                     self.lease = Some(lease);
+                    // The run before this one may have changed what there is to go back to.
+                    self.previous = self
+                        .recorder
+                        .shared
+                        .store
+                        .nodes()
+                        .await?
+                        .0
+                        .iter()
+                        .filter(|record| self.targets.contains_key(&record.name))
+                        .filter_map(|record| Some((record.name.clone(), previous(record)?)))
+                        .collect();
                     return Ok(Stage::Done(()));
                 }
                 Err(held) => held,

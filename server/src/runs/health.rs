@@ -52,15 +52,29 @@ pub(super) async fn standing(
         };
     }
     let most = u32::try_from(limits.gate.as_secs()).unwrap_or(u32::MAX);
+    let asked = conditions.len();
     for condition in &mut conditions {
         condition.within = condition.within.min(most);
     }
     match ask(recorder, node, id, conditions).await {
         Ok(failing) if failing.is_empty() => Standing::Available,
-        Ok(failing) => Standing::Unhealthy(failing.join("; ")),
+        Ok(failing) if failing.len() >= asked => Standing::Unhealthy(failing.join("; ")),
+        Ok(failing) => Standing::Partly(failing.join("; ")),
         Err(NoResult::NeverSent) => Standing::Disconnected,
-        Err(error) => Standing::Unhealthy(error.to_string()),
+        Err(error) => Standing::Partly(error.to_string()),
     }
+}
+
+/// [`in_turn`], and the record says so.
+pub(super) async fn visibly_in_turn(
+    recorder: &Recorder,
+    node: &NodeName,
+    questions: Vec<(JobId, Health)>,
+) -> Result<Result<(), String>, StoreError> {
+    if !questions.is_empty() {
+        recorder.state(node, NodeState::Draining, None).await?;
+    }
+    in_turn(recorder, node, questions).await
 }
 
 /// Asks one thing after the other, each until it holds or its time is up: how a member is taken out
@@ -70,9 +84,6 @@ pub(super) async fn in_turn(
     node: &NodeName,
     questions: Vec<(JobId, Health)>,
 ) -> Result<Result<(), String>, StoreError> {
-    if !questions.is_empty() {
-        recorder.state(node, NodeState::Draining, None).await?;
-    }
     for (id, question) in questions {
         match ask(recorder, node, id, vec![question]).await {
             Ok(failing) if failing.is_empty() => {}

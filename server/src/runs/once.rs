@@ -96,10 +96,12 @@ impl Driver {
         Ok(())
     }
 
+    /// Whether nothing that a node is for exists yet. One role that does is enough for its members to go
+    /// one by one, behind its gate.
     pub(super) fn is_forming(&self, node: &NodeName, forming: &BTreeSet<RoleName>) -> bool {
-        self.snapshot
-            .node(node)
-            .is_some_and(|record| record.roles.iter().any(|role| forming.contains(role)))
+        self.snapshot.node(node).is_some_and(|record| {
+            !record.roles.is_empty() && record.roles.iter().all(|role| forming.contains(role))
+        })
     }
 
     /// What its declaration alone tells.
@@ -221,7 +223,9 @@ impl Driver {
             match standing(&self.recorder, node, job, conditions(&policies)).await {
                 Standing::Available => return Ok(Doer::Member(node.clone())),
                 Standing::Disconnected => reasons.push(format!("{node} is disconnected")),
-                Standing::Unhealthy(why) => reasons.push(format!("{node}: {why}")),
+                Standing::Unhealthy(why) | Standing::Partly(why) => {
+                    reasons.push(format!("{node}: {why}"));
+                }
             }
         }
         Ok(Doer::Nobody(reasons.join("; ")))

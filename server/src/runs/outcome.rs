@@ -4,6 +4,7 @@ use brine_model::converge::{ApplyReport, Plan, ResourceOutcome};
 use brine_wire::job::JobResult;
 use brine_wire::run::NodeState;
 
+use super::plans::BOOTSTRAP;
 use crate::store::NodeUpdate;
 
 /// How an apply ended on one node.
@@ -93,10 +94,12 @@ fn of_report(report: &ApplyReport) -> StepOutcome {
         ResourceOutcome::Failed { message, .. } => StepOutcome::Failed(format!("{id}: {message}")),
         ResourceOutcome::NotApproved(changes) => {
             let verbs: Vec<&str> = changes.iter().map(|change| change.verb.as_str()).collect();
-            let verbs = verbs.join(", ");
-            StepOutcome::Failed(format!(
-                "{id}: would {verbs}, which was not approved: plan again"
-            ))
+            let why = if verbs.contains(&BOOTSTRAP) {
+                "but its role has a cluster already, which this node does not see"
+            } else {
+                "which was not approved: plan again"
+            };
+            StepOutcome::Failed(format!("{id}: would {}, {why}", verbs.join(", ")))
         }
         ResourceOutcome::Skipped { after } => {
             StepOutcome::Failed(format!("{id}: skipped after {after}"))

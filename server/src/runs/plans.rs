@@ -96,11 +96,20 @@ pub(super) fn work(plan: &Plan, part: Part) -> Work {
     let plan = plan.part(part);
     if plan.in_sync() {
         Work::Confirm
-    } else if plan.impact() == Impact::None {
+    } else if plan.impact() == Impact::None && !may_restart(&plan) {
         Work::Quiet
     } else {
         Work::Disturb
     }
+}
+
+/// Whether a service that waits for an earlier change may turn out to be running, and restart: that it is
+/// to start approves a restart, too.
+fn may_restart(plan: &Plan) -> bool {
+    plan.resources.iter().any(|planned| match &planned.outcome {
+        PlanOutcome::After { intent, .. } => intent.iter().any(|change| change.verb == "start"),
+        _ => false,
+    })
 }
 
 /// The first change of a plan that would certainly found a cluster.

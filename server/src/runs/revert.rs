@@ -30,6 +30,12 @@ pub(super) async fn revert(driver: &mut Driver, campaign: &Campaign) -> Result<S
             .cloned(),
     );
     nodes.retain(|node| reverts(driver, node) && !driver.is_forming(node, &campaign.forming));
+    // A failure takes back what its own roles changed, not what went well before them.
+    if let Some(failed) = &failed {
+        nodes.retain(|node| share_a_role(driver, node, failed));
+    }
+    // Where nothing was before there is nothing to go back to.
+    nodes.retain(|node| driver.previous.contains_key(node));
     let mut reverted: Vec<String> = Vec::new();
     for node in nodes {
         match one(driver, &node).await? {
@@ -60,6 +66,14 @@ fn said(reverted: &[String]) -> String {
         String::new()
     } else {
         format!("; reverted: {}", reverted.join(", "))
+    }
+}
+
+fn share_a_role(driver: &Driver, one: &NodeName, other: &NodeName) -> bool {
+    let roles = |node: &NodeName| driver.snapshot.node(node).map(|record| &record.roles);
+    match (roles(one), roles(other)) {
+        (Some(one), Some(other)) => one.iter().any(|role| other.contains(role)),
+        _ => false,
     }
 }
 

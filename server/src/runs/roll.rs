@@ -10,13 +10,13 @@ use brine_wire::run::{NodeState, RunKind};
 use tokio::task::{Id, JoinSet};
 
 use super::apply::Campaign;
+use super::asking;
 use super::deeds;
 use super::driver::{Driver, Stage, Target, cancelled};
-use super::health::{conditions, in_turn, settle, standing};
+use super::health::{conditions, in_turn, settle, standing, visibly_in_turn};
 use super::outcome::{self, StepOutcome};
 use super::perform::{Order, perform};
 use super::recorder::Recorder;
-use super::{asking, plans};
 use crate::clock;
 use crate::rollout::{Action, Input, Rank, Rollout, Setup, Standing, Verdict, Work};
 use crate::store::{JobKind, NodeUpdate, StoreError};
@@ -152,7 +152,7 @@ impl Driver {
                 return;
             };
             rolling.spawn(died, async move {
-                let step = match in_turn(&recorder, &node, drain).await? {
+                let step = match visibly_in_turn(&recorder, &node, drain).await? {
                     Ok(()) => deeds::act(&recorder, &node, id, deed).await?,
                     Err(why) => not_drained(&why),
                 };
@@ -171,7 +171,7 @@ impl Driver {
             approval: rolling.approvals.get(&node).cloned().unwrap_or_default(),
         };
         rolling.spawn(died, async move {
-            let step = match in_turn(&recorder, &node, drain).await? {
+            let step = match visibly_in_turn(&recorder, &node, drain).await? {
                 Ok(()) => apply(&recorder, &node, id, target, work).await?,
                 Err(why) => not_drained(&why),
             };
@@ -181,7 +181,9 @@ impl Driver {
 
     /// What takes the node out of service before a step that somebody would feel.
     fn drain(&self, node: &NodeName, rolling: &Rolling<'_>) -> Vec<Health> {
-        if rolling.forming.is_some() || !rolling.disturbed.contains(node) {
+        // On a bare machine there is nothing to take out of service, nor anything to do it with.
+        let serves = self.kind == RunKind::Action || self.previous.contains_key(node);
+        if rolling.forming.is_some() || !rolling.disturbed.contains(node) || !serves {
             return Vec::new();
         }
         each_once(&self.policies_now(node), |policy| &policy.drain)
@@ -206,7 +208,9 @@ impl Driver {
         }
         // From here on it is asked what its new catalog says.
         self.conditions.insert(node.clone(), asked.clone());
-        let back = if rolling.forming.is_none() && rolling.disturbed.contains(&node) {
+        // A run that stopped half-way may have left it drained, though nothing is left to change.
+        let drained = rolling.disturbed.contains(&node) || self.agreed.is_some();
+        let back = if rolling.forming.is_none() && drained {
             each_once(&self.policies_now(&node), |policy| &policy.undrain)
         } else {
             Vec::new()
@@ -218,7 +222,7 @@ impl Driver {
         let id = self.steps.next(&recorder, &node);
         let died = Input::Settled(node.clone(), Err(bug()));
         rolling.spawn(died, async move {
-            let settled = match in_turn(&recorder, &node, back).await? {
+            let settled = match visibly_in_turn(&recorder, &node, back).await? {
                 Ok(()) => settle(&recorder, &node, id, asked).await,
                 Err(why) => Err(format!("it cannot be put back into service: {why}")),
             };
@@ -434,12 +438,6 @@ pub(super) async fn apply_as(
     let (outcome, counts) = match perform(recorder, order).await {
         Ok(result) => outcome::of_apply(&result),
         Err(error) => (StepOutcome::Failed(error.to_string()), None),
-    };
-    let outcome = match outcome {
-        StepOutcome::Failed(why) if why.contains(plans::BOOTSTRAP) => StepOutcome::Failed(format!(
-            "{why} (it would found a second cluster: it does not see the others)"
-        )),
-        outcome => outcome,
     };
     Ok(Step { outcome, counts })
 }

@@ -298,7 +298,7 @@ fn catalog_of(
     })
 }
 
-fn previous(record: &NodeRecord) -> Option<Previous> {
+pub(super) fn previous(record: &NodeRecord) -> Option<Previous> {
     Some(Previous {
         catalog: record.applied?,
         policies: record.policies.clone(),

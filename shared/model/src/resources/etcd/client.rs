@@ -190,24 +190,24 @@ impl Client {
         }))
     }
 
-    /// Asks every endpoint for a read that a quorum has to confirm. Learners never do that.
+    /// Asks for a read that a quorum has to confirm: the member here, and only where that fails, its
+    /// peers, of whom a dead one takes its time. Learners never confirm one.
     pub(super) fn quorum(&self, host: &dyn ReadHost) -> HostResult<Quorum> {
-        let own = self.url(&self.address, self.client_port);
-        let addresses = self.others().map(|peer| &peer.address);
-        let all = self.endpoints(std::iter::once(&self.address).chain(addresses));
+        let own = self.is_confirmed(host, &self.endpoints([&self.address]))?;
+        let others = self.endpoints(self.others().map(|peer| &peer.address));
+        let any = own || (!others.is_empty() && self.is_confirmed(host, &others)?);
+        Ok(Quorum { own, any })
+    }
+
+    /// Whether a quorum answers through any of these.
+    fn is_confirmed(&self, host: &dyn ReadHost, endpoints: &str) -> HostResult<bool> {
         // It exits with 1 where any endpoint is not healthy, and tells of all in any case.
-        let output = self.look(host, &all, &["endpoint", "health", "-w", "json"])?;
+        let output = self.look(host, endpoints, &["endpoint", "health", "-w", "json"])?;
         let Ok(json) = parse(&output) else {
-            return Ok(Quorum::default());
+            return Ok(false);
         };
-        let endpoints = json.as_array().cloned().unwrap_or_default();
-        let healthy = |endpoint: &&Json| endpoint["health"].as_bool() == Some(true);
-        let mut quorum = Quorum::default();
-        for endpoint in endpoints.iter().filter(healthy) {
-            quorum.any = true;
-            quorum.own |= endpoint["endpoint"].as_str() == Some(&own);
-        }
-        Ok(quorum)
+        let mut endpoints = json.as_array().into_iter().flatten();
+        Ok(endpoints.any(|endpoint| endpoint["health"].as_bool() == Some(true)))
     }
 
     /// Has the cluster change its members, by way of the peers; again and again while it refuses for a
