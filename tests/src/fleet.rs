@@ -381,6 +381,12 @@ impl Fleet {
             .context("cannot create the artifacts' folder")?;
         fs::copy(&self.webapp, format!("{target}artifacts/webapp-1.0.0"))
             .context("cannot copy the application")?;
+        // Writers run in the operator's seat.
+        server.succeed(&format!(
+            "sed -i 's/^haproxy:$/haproxy:\\n  postgres_from: [{}]/' {STATES}/data/common.yaml \
+             && grep -q postgres_from {STATES}/data/common.yaml",
+            nodes::OPERATOR
+        ));
         for role in nodes::roles() {
             let count = |machines: &[Machine]| {
                 let members = machines.iter().filter(|one| one.role() == Some(role));

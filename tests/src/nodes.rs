@@ -8,6 +8,9 @@ use anyhow::{Context, Result};
 /// The host that the server runs on.
 pub const SERVER: &str = "brine01";
 
+/// Where the operator sits: outside all hosts, on their network.
+pub const OPERATOR: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 254);
+
 /// What a host is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {

@@ -42,6 +42,8 @@ pub(super) struct Tally {
     pub(super) done: BTreeSet<NodeName>,
     /// In the order of their steps, those that changed or failed.
     pub(super) stepped: Vec<NodeName>,
+    /// Nothing of them worked when they were last asked.
+    pub(super) out: BTreeSet<NodeName>,
     /// Something was begun that may have changed something.
     pub(super) touched: bool,
     /// Whose step did not come out as it should.

@@ -183,6 +183,8 @@ impl Driver {
     fn drain(&self, node: &NodeName, rolling: &Rolling<'_>) -> Vec<Health> {
         // On a bare machine there is nothing to take out of service, nor anything to do it with.
         let serves = self.kind == RunKind::Action || self.previous.contains_key(node);
+        // Nor where nothing of it works: one that hangs must be mendable.
+        let serves = serves && !self.tally.out.contains(node);
         if rolling.forming.is_some() || !rolling.disturbed.contains(node) || !serves {
             return Vec::new();
         }
@@ -264,7 +266,13 @@ impl Driver {
                     .state(&node, NodeState::Failed, Some(&reason))
                     .await
             }
-            Input::Standing(..) => Ok(()),
+            Input::Standing(node, standing, _) => {
+                match standing {
+                    Standing::Unhealthy(_) => self.tally.out.insert(node),
+                    _ => self.tally.out.remove(&node),
+                };
+                Ok(())
+            }
             Input::Cancel(operator) => {
                 let note = format!("{operator} cancels: what is under way is awaited");
                 self.recorder.note(note).await

@@ -34,7 +34,11 @@ impl Topology {
         ensure!(answer.code == 0, "{member} does not answer: {answer}");
         let cluster: Value = serde_json::from_str(&answer.stdout).context("not JSON")?;
         let members = cluster["members"].as_array().context("no members")?;
-        let name = |member: &Value| member["name"].as_str().unwrap_or_default().to_owned();
+        // A machine that took another's place is `db02-g1`.
+        let name = |member: &Value| {
+            let name = member["name"].as_str().unwrap_or_default();
+            name.split("-g").next().unwrap_or_default().to_owned()
+        };
         let leader = members
             .iter()
             .find(|member| member["role"] == "leader" && member["state"] == "running");
