@@ -383,8 +383,7 @@ impl Fleet {
             .context("cannot copy the application")?;
         // Writers run in the operator's seat.
         server.succeed(&format!(
-            "sed -i 's/^haproxy:$/haproxy:\\n  postgres_from: [{}]/' {STATES}/data/common.yaml \
-             && grep -q postgres_from {STATES}/data/common.yaml",
+            "printf 'haproxy:\\n  postgres_from: [{}]\\n' >>{STATES}/data/common.yaml",
             nodes::OPERATOR
         ));
         for role in nodes::roles() {
