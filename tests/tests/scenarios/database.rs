@@ -140,7 +140,7 @@ impl Watch {
         fleet.operator().succeed("rm -f /run/stop-watch");
         Self(fleet.operator().spawn(&format!(
             "worst=0; n=0; while [ ! -e /run/stop-watch ]; do out=0; for url in {urls}; do \
-             curl -sf -m 1 -o /dev/null $url || out=$((out+1)); done; n=$((n+1)); \
+             curl -sf -m 3 -o /dev/null $url || out=$((out+1)); done; n=$((n+1)); \
              [ $out -gt $worst ] && worst=$out; sleep 0.1; done; echo $n $worst"
         )))
     }
