@@ -22,6 +22,14 @@ impl Moment<'_> {
         !matches!(self.standings.get(name), Some(Standing::Available))
     }
 
+    /// Whether taking it out would take something away: at least a part of it serves.
+    pub(super) fn is_missed(&self, name: &NodeName) -> bool {
+        matches!(
+            self.standings.get(name),
+            Some(Standing::Available | Standing::Partly(_))
+        )
+    }
+
     /// The roles of `member` that exist; the others are just being formed.
     pub(super) fn formed_roles<'m>(
         &self,
@@ -64,11 +72,7 @@ impl Moment<'_> {
         }
         // A member that is out altogether, or was never in, is not missed. One that only partly serves is:
         // its etcd may vote while its database lags.
-        let missed = matches!(
-            self.standings.get(name),
-            Some(Standing::Available | Standing::Partly(_))
-        );
-        if !missed || !member.formed.contains(role) {
+        if !self.is_missed(name) || !member.formed.contains(role) {
             return Ok(());
         }
         let counted = || {

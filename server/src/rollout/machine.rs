@@ -196,7 +196,7 @@ impl Rollout {
         // What is out anyway first: mending it takes nothing away and brings something back.
         let turn = |name: &NodeName| {
             let rank = self.ranks.get(name).copied().unwrap_or_default();
-            (!moment.is_out(name), rank)
+            (moment.is_missed(name), rank)
         };
         candidates.sort_by_key(|name| (turn(name), name.clone()));
         // Whoever comes later by its rank waits until those before are done, not just begun. Those

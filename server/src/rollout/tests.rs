@@ -253,6 +253,32 @@ fn who_is_unhealthy_is_mended_first() {
 }
 
 #[test]
+fn who_serves_only_partly_is_missed() {
+    let lags = || Standing::Partly("lags".into());
+    // Alone it may be mended.
+    Fleet::backends().stands("backend03", lags()).check(
+        &["apply backend03", "apply backend01", "apply backend02"],
+        "succeeded",
+        &[],
+    );
+    // With another one gone, what it still does must not go as well.
+    let mut fleet = Fleet::backends()
+        .stands("backend01", Standing::Disconnected)
+        .stands("backend03", lags());
+    for (name, member) in &mut fleet.setup.members {
+        if name.as_str() != "backend03" {
+            member.work = None;
+        }
+    }
+    fleet.check(
+        &[],
+        "failed: backend01 is disconnected: taking out backend03 too would leave 1 of 3 members of \
+         backend available, and at most 1 may be unavailable",
+        &["backend03"],
+    );
+}
+
+#[test]
 fn all_unhealthy_are_still_mended_one_by_one() {
     let sick = Standing::Unhealthy("new port".into());
     let fleet = Fleet::backends()

@@ -119,7 +119,7 @@ impl Driver {
         let ordered = rolling.parts.contains_key(&node)
             && policies.iter().any(|policy| !policy.order.is_empty());
         let empty = self.awaits_its_place(&node);
-        let died = Input::Standing(node.clone(), Standing::Unhealthy(bug()), Rank::Between);
+        let died = Input::Standing(node.clone(), Standing::Partly(bug()), Rank::Between);
         rolling.spawn(died, async move {
             let standing = match empty {
                 Some(standing) => standing,
