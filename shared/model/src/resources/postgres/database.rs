@@ -5,13 +5,11 @@ use serde_json::Value as Json;
 
 use super::super::declare::{Declaration, Place};
 use super::super::field::{Account, Unit};
-use super::psql::{Psql, name};
+use super::psql::{Psql, fingerprint, name};
 use super::quote::{checked, identifier, literal};
 use crate::deserialize::{Error, Located};
-use crate::digest::Digest;
 use crate::host::{Fingerprint, Host, HostError, HostResult, ReadHost};
 use crate::resource::{Change, Impact, Resource, ResourceId, Subject};
-use crate::time::Timestamp;
 
 /// `postgres_database: webapp`. What is in it is the application's business.
 #[derive(Deserialize)]
@@ -179,10 +177,6 @@ impl Resource for PostgresDatabase {
 
     /// Whose it is; not what is in it.
     fn fingerprint(&self, host: &dyn ReadHost) -> HostResult<Fingerprint> {
-        let found = self.look(host)?.unwrap_or_default();
-        Ok(Fingerprint {
-            digest: Digest::of(found.to_string().as_bytes()),
-            changed_at: Some(Timestamp(i64::MIN)),
-        })
+        Ok(fingerprint(self.look(host)?))
     }
 }

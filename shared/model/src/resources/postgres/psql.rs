@@ -9,8 +9,10 @@ use super::super::declare::Place;
 use super::super::field::{Account, Unit};
 use super::quote;
 use crate::deserialize::Error;
-use crate::host::{Host, HostError, HostResult, Program, ProgramOutput, ReadHost};
+use crate::digest::Digest;
+use crate::host::{Fingerprint, Host, HostError, HostResult, Program, ProgramOutput, ReadHost};
 use crate::resource::{ResourceId, Subject};
+use crate::time::Timestamp;
 use crate::value::SecretText;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -181,6 +183,15 @@ fn good(doing: &str, output: ProgramOutput) -> HostResult<ProgramOutput> {
         status: format!("psql exits with {}", output.code),
         output: output.stderr.trim().to_owned(),
     })
+}
+
+/// What was found in the catalog of PostgreSQL; it does not say since when.
+pub(super) fn fingerprint(found: Option<Json>) -> Fingerprint {
+    let found = found.unwrap_or_default();
+    Fingerprint {
+        digest: Digest::of(found.to_string().as_bytes()),
+        changed_at: Some(Timestamp(i64::MIN)),
+    }
 }
 
 /// The identity as a name in PostgreSQL.

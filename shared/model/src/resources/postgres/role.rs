@@ -6,13 +6,11 @@ use serde_json::Value as Json;
 use super::super::declare::{Declaration, Place};
 use super::super::field::{Account, Unit};
 use super::super::secret;
-use super::psql::{Psql, name};
+use super::psql::{Psql, fingerprint, name};
 use super::quote::{checked, identifier, literal};
 use crate::deserialize::{Error, Located, OneOrMany, TextOrSecret};
-use crate::digest::Digest;
 use crate::host::{Fingerprint, Host, HostResult, ReadHost};
 use crate::resource::{Change, Impact, Resource, ResourceId, Subject};
-use crate::time::Timestamp;
 use crate::value::SecretText;
 
 /// `postgres_role: webapp`. What is not given is left as it is, or to PostgreSQL's defaults; but a
@@ -259,10 +257,6 @@ impl Resource for PostgresRole {
 
     /// What it may do; a password is not to be seen.
     fn fingerprint(&self, host: &dyn ReadHost) -> HostResult<Fingerprint> {
-        let found = self.look(host)?.unwrap_or_default();
-        Ok(Fingerprint {
-            digest: Digest::of(found.to_string().as_bytes()),
-            changed_at: Some(Timestamp(i64::MIN)),
-        })
+        Ok(fingerprint(self.look(host)?))
     }
 }
