@@ -163,10 +163,8 @@ impl Driver {
                 _ if forming.is_some() => work(plan, *part).min(Work::Quiet),
                 // What was done once concerns it, though it may find nothing to do: it is asked whether
                 // it is well.
-                // The same of a run that goes on with another, which may have ended before it asked.
-                _ if campaign.look_again || self.agreed.is_some() => {
-                    work(plan, *part).max(Work::Quiet)
-                }
+                // The same where this run goes on with another, which may have ended before it asked.
+                _ if campaign.look_again || self.resumes => work(plan, *part).max(Work::Quiet),
                 RunKind::Plan | RunKind::Apply => work(plan, *part),
             });
         }

@@ -1,8 +1,10 @@
 //! Asking members for live facts.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use brine_model::catalog::{Entry, Policy};
+use brine_model::expression::{Dialect, Expression};
 use brine_model::live::LiveFacts;
 use brine_model::name::NodeName;
 use brine_wire::job::{JobId, JobResult, Task};
@@ -25,16 +27,27 @@ pub(super) fn sources(policies: &[Policy]) -> Vec<Entry> {
     found
 }
 
-/// Those of them whose facts a condition names: asking a cluster of which a member is dead takes seconds.
-pub(super) fn named(sources: Vec<Entry>, condition: &str) -> Vec<Entry> {
-    let outside = |c: char| !(c.is_alphanumeric() || c == '_' || c == '.');
-    let named = |source: &Entry| {
-        let mut words = condition.split(outside);
-        words.any(|word| {
-            word.split_once('.').map(|(formula, _)| formula) == Some(source.formula.as_str())
+/// Those of them whose facts the conditions name: asking a cluster of which a member is dead takes
+/// seconds. A condition that cannot be read is for whoever evaluates it to say.
+pub(super) fn named<'a>(
+    sources: Vec<Entry>,
+    conditions: impl IntoIterator<Item = &'a str>,
+) -> Vec<Entry> {
+    let named: BTreeSet<String> = conditions
+        .into_iter()
+        .filter_map(|condition| Expression::parse(condition, Dialect::Formula).ok())
+        .flat_map(|condition| {
+            condition
+                .paths()
+                .into_iter()
+                .map(|used| used.path.first().cloned())
+                .collect::<Vec<_>>()
         })
-    };
-    sources.into_iter().filter(named).collect()
+        .flatten()
+        .collect();
+    let mut sources = sources;
+    sources.retain(|source| named.contains(source.formula.as_str()));
+    sources
 }
 
 /// Asks one member.
@@ -71,5 +84,31 @@ pub(super) fn rank(policies: &[Policy], facts: &LiveFacts) -> Rank {
         Some(End::First) => Rank::First,
         Some(End::Last) => Rank::Last,
         None => Rank::Between,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(condition: &str, expected: &[&str]) {
+        let source = |formula: &str| Entry {
+            id: format!("x:{formula}").parse().expect("an id"),
+            formula: formula.parse().expect("a name"),
+            fields: brine_model::value::Map::new(),
+            require: vec![],
+            origin: brine_model::span::Origin::default(),
+        };
+        let sources = ["etcd", "patroni", "patroni-x"].map(source).to_vec();
+        let told = named(sources, [condition]);
+        let told: Vec<&str> = told.iter().map(|source| source.formula.as_str()).collect();
+        assert_eq!(told, expected, "{condition}");
+    }
+
+    #[test]
+    fn only_what_is_named_is_asked() {
+        check("patroni.role = \"leader\"", &["patroni"]);
+        check("not(etcd.leader) and patroni.lag < 5", &["etcd", "patroni"]);
+        check("patroni-x.role = \"patroni\"", &["patroni-x"]);
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct Driver {
     pub(super) approved: bool,
     /// Exactly this, or nothing.
     pub(super) agreed: Option<Agreed>,
+    /// It goes on with a run that stopped half-way, and may have left members drained.
+    pub(super) resumes: bool,
     /// What an action does on each node.
     pub(super) deeds: BTreeMap<NodeName, Deed>,
     pub(super) targets: BTreeMap<NodeName, Target>,

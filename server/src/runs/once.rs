@@ -264,7 +264,7 @@ impl Driver {
         for node in members {
             let compiled = self.snapshot.compilation.catalogs.get(node);
             let sources = compiled.map(|compiled| asking::sources(&compiled.policies));
-            let sources = asking::named(sources.unwrap_or_default(), condition);
+            let sources = asking::named(sources.unwrap_or_default(), [condition]);
             let id = self.steps.next(&self.recorder, node);
             let (recorder, node) = (self.recorder.clone(), node.clone());
             asked.spawn(async move {

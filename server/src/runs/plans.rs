@@ -137,3 +137,64 @@ pub(super) fn approval(plan: &Plan, forming: bool) -> Approval {
     }
     approval
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn planned(outcome: PlanOutcome) -> Plan {
+        let planned = Planned {
+            id: "service:web".parse().expect("an id"),
+            formula: "web".parse().expect("a name"),
+            outcome,
+        };
+        Plan {
+            resources: vec![planned],
+            released: vec![],
+        }
+    }
+
+    fn change(verb: &str, impact: Impact) -> Change {
+        Change {
+            verb: verb.into(),
+            text: verb.into(),
+            diff: None,
+            impact,
+            effects: vec![],
+        }
+    }
+
+    fn after(intent: Change) -> PlanOutcome {
+        PlanOutcome::After {
+            resource: "package:web".parse().expect("an id"),
+            intent: vec![intent],
+        }
+    }
+
+    #[test]
+    fn who_might_feel_it() {
+        for (outcome, expected) in [
+            (PlanOutcome::InSync, Work::Confirm),
+            (
+                PlanOutcome::Changes(vec![change("mode", Impact::None)]),
+                Work::Quiet,
+            ),
+            (
+                PlanOutcome::Changes(vec![change("restart", Impact::Restart)]),
+                Work::Disturb,
+            ),
+            // It is certain that the service is not running.
+            (
+                PlanOutcome::Changes(vec![change("start", Impact::None)]),
+                Work::Quiet,
+            ),
+            // By its turn it may be running, and the same approval lets it be restarted.
+            (after(change("start", Impact::None)), Work::Disturb),
+            (after(change("mode", Impact::None)), Work::Quiet),
+        ] {
+            let plan = planned(outcome);
+            assert_eq!(work(&plan, Part::WHOLE), expected, "{plan:?}");
+            assert_eq!(work(&plan, Part { from: 1, to: 2 }), Work::Confirm);
+        }
+    }
+}

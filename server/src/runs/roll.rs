@@ -127,7 +127,9 @@ impl Driver {
             };
             let mut rank = Rank::Between;
             if ordered && standing != Standing::Disconnected {
-                let sources = asking::sources(&policies);
+                let rules = policies.iter().flat_map(|policy| &policy.order);
+                let conditions = rules.map(|rule| rule.condition.text.as_str());
+                let sources = asking::named(asking::sources(&policies), conditions);
                 // Who cannot tell comes where most do.
                 if let Ok(facts) = asking::live(&recorder, &node, ids[1], sources).await {
                     rank = asking::rank(&policies, &facts);
@@ -211,7 +213,7 @@ impl Driver {
         // From here on it is asked what its new catalog says.
         self.conditions.insert(node.clone(), asked.clone());
         // A run that stopped half-way may have left it drained, though nothing is left to change.
-        let drained = rolling.disturbed.contains(&node) || self.agreed.is_some();
+        let drained = rolling.disturbed.contains(&node) || self.resumes;
         let back = if rolling.forming.is_none() && drained {
             each_once(&self.policies_now(&node), |policy| &policy.undrain)
         } else {

@@ -143,6 +143,7 @@ impl Runs {
             kind,
             approved,
             agreed: start.agreed,
+            resumes: resumed.is_some(),
             deeds,
             previous: present
                 .iter()

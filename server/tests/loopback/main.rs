@@ -3,6 +3,9 @@
 
 mod agent;
 mod fixture;
+mod ring;
+mod script;
+mod worker;
 
 mod actions;
 mod agreed;
@@ -10,7 +13,9 @@ mod cancel;
 mod certificates;
 mod crash;
 mod enrolment;
+mod forming;
 mod places;
 mod rights;
 mod rollouts;
+mod stepping;
 mod views;
