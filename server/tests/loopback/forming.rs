@@ -109,6 +109,7 @@ async fn forming_that_was_cut_short_can_be_finished() {
             script.live = tells("ring", &[("formed", "true"), ("role", "replica")]);
         });
     }
+    log.lock().expect("unpoisoned").clear();
     let run = fixture.apply("role=ring").await;
     let (phase, reason) = fixture.ended(run).await;
     assert_eq!(phase, RunPhase::Failed);

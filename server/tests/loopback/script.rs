@@ -22,6 +22,8 @@ pub(crate) struct Script {
     pub(crate) founds: Option<String>,
     pub(crate) failing: Vec<String>,
     pub(crate) fails: Option<String>,
+    /// Fails at the next apply, and not again.
+    pub(crate) stumbles: bool,
     pub(crate) live: LiveFacts,
     /// What it tells once it has applied this resource.
     pub(crate) becomes: Option<(String, LiveFacts)>,
@@ -36,6 +38,7 @@ impl Default for Script {
             founds: None,
             failing: vec![],
             fails: None,
+            stumbles: false,
             live: LiveFacts::default(),
             becomes: None,
             secrets: vec![],
@@ -67,7 +70,8 @@ impl Script {
     pub(crate) fn apply(&self, catalog: &Catalog, part: Part, approval: &Approval) -> ApplyReport {
         let applied = |entry: &Entry| {
             let changes = self.changes(entry);
-            let outcome = match &self.fails {
+            let stumbles = self.stumbles.then(|| "stumbled".to_owned());
+            let outcome = match self.fails.as_ref().or(stumbles.as_ref()) {
                 Some(message) => ResourceOutcome::Failed {
                     message: message.clone(),
                     changes,
@@ -90,6 +94,7 @@ impl Script {
     }
 
     pub(crate) fn after_apply(&mut self, report: &ApplyReport) {
+        self.stumbles = false;
         let done = |id: &String| {
             let mut resources = report.resources.iter();
             resources.any(|applied| applied.id.to_string() == *id)
