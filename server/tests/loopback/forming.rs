@@ -117,6 +117,14 @@ async fn forming_that_was_cut_short_can_be_finished() {
         reason.contains("nobody can do file:/etc/once.conf"),
         "{reason}"
     );
+    // Nobody went on to what comes after it.
+    for node in NAMES {
+        let has = noted(&log, node, "has");
+        assert!(
+            !has.contains(&"has file:/etc/word.conf".to_owned()),
+            "{has:?}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
