@@ -214,6 +214,8 @@ pub struct Limits {
     pub reconnect: Duration,
     /// At a gate, a member whose health does not hold at once is asked for this long.
     pub gate: Duration,
+    /// Who does not answer for this long is not there, though its connection may be.
+    pub sign_of_life: Duration,
     /// Between the order to stop and the end of the process.
     pub shutdown: Duration,
 }
@@ -227,6 +229,7 @@ impl From<Timeouts> for Limits {
             approval: seconds(timeouts.approval),
             reconnect: Duration::from_secs(5),
             gate: Duration::from_secs(5),
+            sign_of_life: Duration::from_secs(5),
             shutdown: Duration::from_secs(8),
         }
     }

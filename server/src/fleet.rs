@@ -189,6 +189,16 @@ impl FleetHandle {
         tokio::time::timeout(limit, self.wait_for(node)).await.ok()
     }
 
+    /// Whether a node answers within `limit`: its connection counts as one for up to 45 s after its
+    /// host has died.
+    pub(crate) async fn is_there(&self, node: &NodeName, limit: Duration) -> bool {
+        let Some(connection) = self.find(node).await else {
+            return false;
+        };
+        let answer = connection.request_within::<_, ServerReply>(&ServerRequest::Ping, limit);
+        answer.await.is_ok()
+    }
+
     /// Asks a node that is connected now.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ pub struct Machine {
 }
 
 /// Every host, sorted by address.
-pub const MACHINES: [Machine; 11] = [
+pub const MACHINES: [Machine; 12] = [
     machine("brine01", 10, Part::Server),
     machine("balancer01", 11, Part::Member("balancer")),
     machine("balancer02", 12, Part::Member("balancer")),
@@ -43,6 +43,7 @@ pub const MACHINES: [Machine; 11] = [
     machine("db01", 31, Part::Member("db")),
     machine("db02", 32, Part::Member("db")),
     machine("db03", 33, Part::Member("db")),
+    machine("db04", 34, Part::Spare("db")),
     machine("grafana01", 41, Part::Spare("monitoring")),
 ];
 

@@ -31,7 +31,11 @@ const PROGRAM: Duration = Duration::from_secs(10 * 60);
 
 /// What is done on one node.
 #[derive(Debug, Clone)]
-pub(super) struct Deed(Task);
+pub(super) struct Deed {
+    task: Task,
+    /// Nobody waits for the node to be healthy after it.
+    pub(super) leaves: bool,
+}
 
 /// What a request means on each node.
 ///
@@ -49,6 +53,7 @@ pub(super) fn deeds(
 }
 
 fn deed(request: &ActionRequest, node: &NodeName, snapshot: &Snapshot) -> Result<Deed, String> {
+    let mut leaves = false;
     let task = match request {
         ActionRequest::RestartService(unit) => Task::Restart(brine_model::resources::unit_of(unit)),
         ActionRequest::Reboot => Task::Reboot,
@@ -75,6 +80,7 @@ fn deed(request: &ActionRequest, node: &NodeName, snapshot: &Snapshot) -> Result
                     "{node} has no action `{formula}.{action}`: {there}"
                 ));
             };
+            leaves = found.leaves;
             match &found.what {
                 Compiled::Run(program) => Task::Execute(program.clone()),
                 Compiled::Act { resource, verb } => Task::Act {
@@ -85,7 +91,7 @@ fn deed(request: &ActionRequest, node: &NodeName, snapshot: &Snapshot) -> Result
             }
         }
     };
-    Ok(Deed(task))
+    Ok(Deed { task, leaves })
 }
 
 fn secrets_of(node: &NodeName, snapshot: &Snapshot) -> Vec<Secret> {
@@ -138,7 +144,7 @@ pub(super) async fn act(
     let order = Order {
         node,
         id,
-        task: deed.0,
+        task: deed.task,
         within: WITHIN,
         shown: Some(NodeState::Applying),
     };

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use brine_model::catalog::{Health, Policy};
 use brine_model::name::NodeName;
-use brine_wire::agent::ServerRequest;
 use brine_wire::job::{JobId, JobResult, Task};
 use brine_wire::run::NodeState;
 
@@ -44,12 +43,16 @@ pub(super) async fn standing(
     {
         return Standing::Disconnected;
     }
+    if !recorder
+        .shared
+        .fleet
+        .is_there(node, limits.sign_of_life)
+        .await
+    {
+        return Standing::Disconnected;
+    }
     if conditions.is_empty() {
-        // A connection can be dead for 45 s before it is known to be: ask.
-        return match recorder.shared.fleet.ask(node, &ServerRequest::Ping).await {
-            Ok(_) => Standing::Available,
-            Err(_) => Standing::Disconnected,
-        };
+        return Standing::Available;
     }
     let most = u32::try_from(limits.gate.as_secs()).unwrap_or(u32::MAX);
     let asked = conditions.len();

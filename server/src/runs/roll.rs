@@ -210,11 +210,15 @@ impl Driver {
         if let Some(formula) = &rolling.forming {
             asked.retain(|health| health.formula == *formula);
         }
+        let leaves = self.deeds.get(&node).is_some_and(|deed| deed.leaves);
+        if leaves {
+            asked.clear();
+        }
         // From here on it is asked what its new catalog says.
         self.conditions.insert(node.clone(), asked.clone());
         // A run that stopped half-way may have left it drained, though nothing is left to change.
         let drained = rolling.disturbed.contains(&node) || self.resumes;
-        let back = if rolling.forming.is_none() && drained {
+        let back = if rolling.forming.is_none() && drained && !leaves {
             each_once(&self.policies_now(&node), |policy| &policy.undrain)
         } else {
             Vec::new()

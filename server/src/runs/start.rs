@@ -8,6 +8,7 @@ use brine_model::name::{NodeName, OperatorName, RoleName};
 use brine_wire::job::RunId;
 use brine_wire::operator::{ActionRequest, Agreed, Paused, Start};
 use brine_wire::run::{NodeState, RunKind, RunSummary};
+use tokio::task::JoinSet;
 
 use super::Runs;
 use super::apply::Tally;
@@ -171,26 +172,34 @@ impl Runs {
     ) -> (Vec<NodeName>, BTreeMap<NodeName, String>) {
         let connected = self.0.fleet.connected().await;
         let now = clock::now();
-        let (mut present, mut away) = (Vec::new(), BTreeMap::new());
+        let mut away = BTreeMap::new();
+        let mut asked = JoinSet::new();
         for node in selected {
-            let paused = snapshot
-                .node(node)
-                .and_then(|record| record.paused.as_ref());
+            let record = snapshot.node(node);
+            let paused = record.and_then(|record| record.paused.as_ref());
+            let enrolled = record.is_some_and(|record| record.enrolled.is_some());
             if let Some(paused) = paused.filter(|paused| paused.until > now) {
                 away.insert(node.clone(), pause_text(node, paused));
-                continue;
-            }
-            let enrolled = snapshot
-                .node(node)
-                .is_some_and(|record| record.enrolled.is_some());
-            if connected.contains(node) {
-                present.push(node.clone());
+            } else if connected.contains(node) {
+                let (fleet, node) = (self.0.fleet.clone(), node.clone());
+                let limit = self.0.limits.sign_of_life;
+                asked.spawn(async move { (fleet.is_there(&node, limit).await, node) });
             } else if enrolled {
                 away.insert(node.clone(), format!("{node} is disconnected"));
             } else {
                 away.insert(node.clone(), format!("{node} has not enrolled yet"));
             }
         }
+        let mut present = Vec::new();
+        for (is_there, node) in asked.join_all().await {
+            if is_there {
+                present.push(node);
+            } else {
+                let why = format!("{node} does not answer, though it is connected");
+                away.insert(node, why);
+            }
+        }
+        present.sort();
         (present, away)
     }
 

@@ -29,6 +29,7 @@ const LIMITS: Limits = Limits {
     approval: Duration::from_secs(20),
     reconnect: Duration::from_millis(300),
     gate: Duration::from_secs(1),
+    sign_of_life: Duration::from_secs(1),
     shutdown: Duration::from_secs(4),
 };
 

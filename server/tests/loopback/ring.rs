@@ -19,6 +19,9 @@ resources:
     content: once
   - file: /etc/word.conf
     content: ${{ NAME.word }}
+actions:
+  restart: { do: \"patroni_member:member\", verb: restart }
+  leave: { do: \"patroni_member:member\", verb: leave, leaves: true }
 cluster:
   formed: NAME.formed
   healthy:

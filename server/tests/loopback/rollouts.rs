@@ -114,6 +114,24 @@ async fn a_dead_member_refuses_before_another_is_touched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_falls_silent_is_found_out_before_his_connection_is() {
+    let (fixture, agents, log) = formed_web(2).await;
+    agents[1].script(|script| script.silent = true);
+    let (why, message) = fixture
+        .apply_with(start("role=web"), true)
+        .await
+        .expect_err("refused");
+    let expected = "not reachable: web02 does not answer, though it is connected";
+    assert_eq!((why, message.as_str()), (Why::Conflict, expected));
+    // Nor may another go while it is away.
+    let run = fixture.apply("node=web01").await;
+    let (phase, reason) = fixture.ended(run).await;
+    assert_eq!(phase, RunPhase::Refused);
+    assert!(reason.starts_with("web02 is disconnected"), "{reason}");
+    assert!(begun(&log).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unhealthy_member_that_is_not_targeted_counts_and_is_mended_first() {
     let (fixture, agents, log) = formed_web(3).await;
     agents[2].script(|script| script.failing = vec!["tcp: refused".into()]);

@@ -24,6 +24,8 @@ pub(crate) struct Script {
     pub(crate) fails: Option<String>,
     /// Fails at the next apply, and not again.
     pub(crate) stumbles: bool,
+    /// Connected, but it answers nothing: its host has just died.
+    pub(crate) silent: bool,
     pub(crate) live: LiveFacts,
     /// What it tells once it has applied this resource.
     pub(crate) becomes: Option<(String, LiveFacts)>,
@@ -39,6 +41,7 @@ impl Default for Script {
             failing: vec![],
             fails: None,
             stumbles: false,
+            silent: false,
             live: LiveFacts::default(),
             becomes: None,
             secrets: vec![],

@@ -1,7 +1,7 @@
 //! How a member is taken out of service for its step, put back after it, and given back what it had.
 
 use brine_model::digest::Digest;
-use brine_wire::operator::{OperatorReply, OperatorRequest, Start};
+use brine_wire::operator::{ActionRequest, OperatorReply, OperatorRequest, Start};
 use brine_wire::run::{NodeState, RunPhase};
 
 use crate::agent::{Agent, Log, begun};
@@ -223,4 +223,37 @@ async fn a_replaced_machine_is_out_until_all_of_its_catalog_is_applied() {
     fixture.succeeds(run).await;
     let run = fixture.apply("role=ring").await;
     fixture.succeeds(run).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_is_not_waited_for_and_who_acts_is() {
+    let (fixture, log) = fixture().await;
+    let agents = formed(&fixture, &log, &NAMES, "ring").await;
+    for (action, phase) in [
+        ("leave", RunPhase::Succeeded),
+        ("restart", RunPhase::Failed),
+    ] {
+        agents[2].script(|script| script.failing = vec![]);
+        agents[2].hold();
+        let before = begun(&log).len();
+        let asked = ActionRequest::Formula {
+            formula: "ring".into(),
+            action: action.into(),
+        };
+        let run = fixture
+            .act(start("node=ring03"), asked)
+            .await
+            .expect("begun");
+        let begins = async || begun(&log).len() > before;
+        fixture.wait_until("its begin", begins).await;
+        // From here on it does not serve.
+        agents[2].script(|script| script.failing = vec!["tcp: refused".into(); 2]);
+        agents[2].may_finish.add_permits(1000);
+        let ended = fixture.ended(run).await;
+        assert_eq!(ended.0, phase, "{action}: {}", ended.1);
+    }
+    assert_eq!(
+        runs(&log, "ring03"),
+        ["runs drain", "runs drain", "runs undrain"]
+    );
 }

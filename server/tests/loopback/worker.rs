@@ -52,6 +52,9 @@ impl Worker {
                 let Ok(Some(request)) = stream.receive::<ServerRequest>().await else {
                     return;
                 };
+                if worker.script.lock().expect("unpoisoned").silent {
+                    std::future::pending::<()>().await;
+                }
                 let reply = match request {
                     ServerRequest::Job(job) => ServerReply::Job(worker.take(*job)),
                     ServerRequest::JobState(id) => ServerReply::Job(worker.state(id)),

@@ -28,6 +28,8 @@ pub struct NodeAction {
     pub name: String,
     pub description: String,
     pub what: Deed,
+    /// Its health is not asked after it: it is not meant to serve any more.
+    pub leaves: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +54,7 @@ impl Compiler<'_> {
                 name: name.clone(),
                 description: action.description.clone(),
                 what: self.deed(action, &scope, entries, issues)?,
+                leaves: action.leaves,
             })
         });
         actions.collect()

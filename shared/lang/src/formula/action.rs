@@ -14,6 +14,8 @@ pub(crate) struct Action {
     pub(crate) span: Span,
     pub(crate) description: String,
     pub(crate) what: What,
+    /// The member does not serve after it, and is not meant to.
+    pub(crate) leaves: bool,
 }
 
 #[derive(Debug)]
@@ -34,6 +36,8 @@ struct Written {
     description: String,
     #[serde(default, rename = "do")]
     _do: Option<IgnoredAny>,
+    #[serde(default)]
+    leaves: bool,
     #[serde(default)]
     verb: Option<Located<String>>,
     #[serde(default, rename = "run")]
@@ -74,6 +78,7 @@ impl Action {
             span: key.span,
             description: written.description,
             what,
+            leaves: written.leaves,
         })
     }
 

@@ -82,6 +82,10 @@ const COMMAND: &str = "--command-timeout=5s";
 /// More than the client's own limits.
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// In etcd's refusal to change its members within seconds of another change, or of a link that came
+/// back, and how long that may last.
+pub(super) const SETTLES: (&str, Duration) = ("unhealthy cluster", Duration::from_secs(30));
+
 /// Between two attempts.
 pub(super) const AGAIN: Duration = Duration::from_secs(2);
 

@@ -1,12 +1,10 @@
 //! `etcd_member`: a node's membership in its cluster, settled before its service first starts.
 
-use std::time::Duration;
-
 use serde::Deserialize;
 
 use super::super::declare::{Declaration, Place};
 use super::super::managed::ownership;
-use super::client::{Client, Connection, Member, hex};
+use super::client::{Client, Connection, Member, SETTLES, hex};
 use super::join_file::JoinFile;
 use super::marks::Marks;
 use crate::deserialize::{Error, Located, ValueField};
@@ -46,10 +44,6 @@ pub(in crate::resources) struct Fields {
     key: Option<AbsolutePath>,
     ca: Option<AbsolutePath>,
 }
-
-/// In etcd's refusal to change its members within seconds of another change, or of a link that came
-/// back, and how long that may last.
-const SETTLES: (&str, Duration) = ("unhealthy cluster", Duration::from_secs(30));
 
 struct EtcdMember {
     id: ResourceId,

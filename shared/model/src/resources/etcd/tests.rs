@@ -535,3 +535,29 @@ fn what_makes_no_sense() {
         "`a b` is not the name of a member",
     );
 }
+
+#[test]
+fn a_member_that_leaves_for_good() {
+    let leave = |host: &mut FakeHost| {
+        let scene = Scene::new(&[("etcd_voter:db02", voter_fields(0))]);
+        let prepared = scene.prepared();
+        let resource = prepared.resource(&"etcd_voter:db02".parse().unwrap());
+        let told = resource.unwrap().act("leave", host);
+        told.unwrap_or_else(|error| error.to_string())
+    };
+    let mut host = FakeHost::new();
+    let members = json!([member(1, 1, true), member(2, 2, true), member(3, 3, true)]);
+    cluster(&mut host, members);
+    host.put("/etc/systemd/system/etcd.service", "[Service]\n");
+    host.restart_by_hand("etcd.service");
+    assert_eq!(leave(&mut host), "db02: left a cluster of 3");
+    let left: Vec<Json> = state(&host.files)["members"].as_array().unwrap().clone();
+    assert_eq!(left, [member(1, 1, true), member(3, 3, true)]);
+    assert!(!host.unit("etcd.service").unwrap().is_active());
+    assert_eq!(leave(&mut host), "db02: is no member any more");
+    // Alone it cannot know whether it is missed.
+    change(&mut host, |now| now["answers"] = json!(false));
+    host.restart_by_hand("etcd.service");
+    assert!(leave(&mut host).contains("none of the others answers"));
+    assert!(host.unit("etcd.service").unwrap().is_active());
+}

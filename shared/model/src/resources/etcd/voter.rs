@@ -1,4 +1,4 @@
-//! `etcd_voter`: a learner becomes a full member once it has caught up.
+//! `etcd_voter`: a learner becomes a full member once it has caught up, and may leave for good.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use serde::Deserialize;
 
 use super::super::declare::{Declaration, Place};
 use super::super::field::Unit;
-use super::client::{AGAIN, Client, Connection, Status, hex};
+use super::client::{AGAIN, Client, Connection, SETTLES, Status, hex};
 use super::marks::Marks;
 use crate::deserialize::{Error, ValueField};
 use crate::digest::Digest;
-use crate::host::{Fingerprint, Host, HostError, HostResult, ReadHost};
+use crate::host::{Fingerprint, Host, HostError, HostResult, ReadHost, UnitVerb};
 use crate::path::AbsolutePath;
 use crate::resource::{Change, Impact, Resource, ResourceId, Subject};
 use crate::time::Timestamp;
@@ -43,7 +43,7 @@ struct EtcdVoter {
     id: ResourceId,
     client: Client,
     marks: Option<Marks>,
-    service: Subject,
+    unit: String,
 }
 
 /// In etcd's refusal to promote a learner that has not caught up, and how long that may take.
@@ -52,6 +52,7 @@ const CATCHES_UP: (&str, Duration) = ("in sync with leader", Duration::from_secs
 impl Declaration for Fields {
     const NAME: &'static str = "etcd_voter";
     const DOC: &'static str = "Makes an etcd learner a full member once it has caught up.";
+    const ACTIONS: &'static [&'static str] = &["leave"];
 
     fn build(self, place: &Place<'_>) -> Result<Box<dyn Resource>, Error> {
         let connection = Connection {
@@ -65,7 +66,7 @@ impl Declaration for Fields {
             ca: self.ca,
         };
         let client = Client::build(connection, place)?;
-        let service = match self.service {
+        let unit = match self.service {
             Some(unit) => unit.0,
             None => "etcd.service".to_owned(),
         };
@@ -73,12 +74,42 @@ impl Declaration for Fields {
             id: place.id.clone(),
             marks: self.token.map(|token| Marks::new(&client.name, &token)),
             client,
-            service: Subject::Service(service),
+            unit,
         }))
     }
 }
 
 impl EtcdVoter {
+    fn service(&self) -> Subject {
+        Subject::Service(self.unit.clone())
+    }
+
+    /// Has the others remove this member, which etcd refuses where they could not go on without it.
+    /// Its data stays where it is.
+    fn leave(&self, host: &mut dyn Host) -> HostResult<String> {
+        let name = &self.client.name;
+        let doing = format!("have {name} leave its cluster");
+        let members = self.client.members(host.as_read())?;
+        let members =
+            members.ok_or_else(|| HostError::failed(doing, "none of the others answers"))?;
+        let url = self.client.peer_url();
+        let own = members
+            .iter()
+            .find(|member| member.peer_urls.contains(&url));
+        if let Some(own) = own {
+            let id = hex(own.id);
+            self.client
+                .change(host, &["member", "remove", &id], SETTLES)?;
+        }
+        // Removed, it stops by itself; it must not come back with the next boot.
+        host.unit_verb(&self.unit, UnitVerb::Stop)?;
+        host.unit_verb(&self.unit, UnitVerb::Disable)?;
+        Ok(match own {
+            Some(_) => format!("{name}: left a cluster of {}", members.len()),
+            None => format!("{name}: is no member any more"),
+        })
+    }
+
     fn status(&self, host: &dyn ReadHost) -> HostResult<Status> {
         let silent = || {
             HostError::failed(
@@ -86,7 +117,7 @@ impl EtcdVoter {
                 format!("nobody answers at {}", self.client.own_endpoint()),
             )
         };
-        if let Some(earlier) = host.coming(&self.service) {
+        if let Some(earlier) = host.coming(&self.service()) {
             return Err(HostError::NotYet(earlier));
         }
         self.client.status(host)?.ok_or_else(silent)
@@ -117,7 +148,7 @@ impl Resource for EtcdVoter {
 
     fn needs(&self) -> Vec<Subject> {
         let mut needs = self.client.needs();
-        needs.push(self.service.clone());
+        needs.push(self.service());
         needs
     }
 
@@ -150,6 +181,16 @@ impl Resource for EtcdVoter {
             digest: Digest::of(b""),
             changed_at: Some(Timestamp(i64::MIN)),
         })
+    }
+
+    fn act(&self, action: &str, host: &mut dyn Host) -> HostResult<String> {
+        match action {
+            "leave" => self.leave(host),
+            other => {
+                let why = "this kind of resource has no such action";
+                Err(HostError::failed(format!("do `{other}`"), why))
+            }
+        }
     }
 
     /// The founders' cluster works.

@@ -20,7 +20,7 @@ pub(super) struct Api {
     url: String,
     credentials: Option<Credentials>,
     /// What has to run for anybody to answer.
-    pub(super) service: Subject,
+    pub(super) unit: String,
 }
 
 /// The fields that say where and as whom, as both kinds have them.
@@ -51,15 +51,19 @@ impl Api {
             .user
             .zip(password)
             .map(|(user, password)| Credentials { user, password });
-        let service = match given.service {
+        let unit = match given.service {
             Some(unit) => unit.0,
             None => "patroni.service".to_owned(),
         };
         Ok(Self {
             url: url.trim_end_matches('/').to_owned(),
             credentials,
-            service: Subject::Service(service),
+            unit,
         })
+    }
+
+    pub(super) fn service(&self) -> Subject {
+        Subject::Service(self.unit.clone())
     }
 
     /// Of the member at hand.
@@ -105,7 +109,7 @@ impl Api {
 
     /// Nobody is asked who is yet to start.
     fn ready(&self, host: &dyn ReadHost) -> HostResult<()> {
-        host.coming(&self.service)
+        host.coming(&self.service())
             .map_or(Ok(()), |earlier| Err(HostError::NotYet(earlier)))
     }
 }

@@ -210,7 +210,7 @@ impl Resource for PatroniConfig {
     }
 
     fn needs(&self) -> Vec<Subject> {
-        vec![self.api.service.clone()]
+        vec![self.api.service()]
     }
 
     fn plan(&self, host: &dyn ReadHost) -> HostResult<Vec<Change>> {

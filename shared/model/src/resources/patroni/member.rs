@@ -78,7 +78,7 @@ impl Declaration for Fields {
         "timeline",
         "sync_standby",
     ];
-    const ACTIONS: &'static [&'static str] = &["restart", "switchover", "reinit"];
+    const ACTIONS: &'static [&'static str] = &["restart", "switchover", "reinit", "leave"];
 
     fn build(self, place: &Place<'_>) -> Result<Box<dyn Resource>, Error> {
         let given = Given {
@@ -227,7 +227,7 @@ impl Resource for PatroniMember {
     }
 
     fn needs(&self) -> Vec<Subject> {
-        vec![self.api.service.clone()]
+        vec![self.api.service()]
     }
 
     fn plan(&self, host: &dyn ReadHost) -> HostResult<Vec<Change>> {
@@ -297,6 +297,7 @@ impl Resource for PatroniMember {
             }
             "switchover" => self.hand_over(host)?,
             "reinit" => self.reinit(host)?,
+            "leave" => self.leave(host)?,
             other => {
                 let why = "this kind of resource has no such action";
                 return Err(HostError::failed(format!("do `{other}`"), why));

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::api::refused;
 use super::member::{Look, PatroniMember};
 use super::view::{Member, Role};
-use crate::host::{Host, HostError, HostResult, HttpMethod};
+use crate::host::{Host, HostError, HostResult, HttpMethod, UnitVerb};
 
 /// For a member to be what it should be again, and between two looks.
 const COMES_BACK: Duration = Duration::from_secs(120);
@@ -91,6 +91,19 @@ impl PatroniMember {
             !look.own.leads && look.cluster.leader().is_some() && is_back(look)
         })?;
         Ok(format!("handed over to {candidate}"))
+    }
+
+    /// Hands over where it leads, and stops for good; its data stays where it is.
+    pub(super) fn leave(&self, host: &mut dyn Host) -> HostResult<String> {
+        let unit = &self.api.unit;
+        let mut done = String::new();
+        if host.unit(unit)?.is_active() && self.look(host.as_read())?.own.leads {
+            done = self.hand_over(host)?;
+            done.push_str(", then ");
+        }
+        host.unit_verb(unit, UnitVerb::Stop)?;
+        host.unit_verb(unit, UnitVerb::Disable)?;
+        Ok(format!("{done}stopped for good"))
     }
 
     /// Throws a replica's data away and has it copied from the leader.

@@ -5,7 +5,7 @@ use crate::converge::ResourceOutcome;
 use crate::converge::fake::{
     FakeFile, FakeHost, FakePackage, FakeRequest, Files, Scene, check_converges, fake_path, summary,
 };
-use crate::host::HttpAnswer;
+use crate::host::{HttpAnswer, ReadHost};
 use crate::live::LiveFacts;
 use crate::time::Timestamp;
 use crate::value::Value;
@@ -460,6 +460,17 @@ fn actions() {
         "db01: handed over to db03"
     );
     assert!(act(&mut host, "db01", "dance").contains("no such action"));
+
+    let mut host = cluster("db01");
+    host.put("/etc/systemd/system/patroni.service", "[Service]\n");
+    host.restart_by_hand("patroni.service");
+    assert_eq!(
+        act(&mut host, "db01", "leave"),
+        "db01: handed over to db03, then stopped for good"
+    );
+    assert!(!host.unit("patroni.service").unwrap().is_active());
+    // Once more, as after a lost answer: nobody is there to ask any more.
+    assert_eq!(act(&mut host, "db01", "leave"), "db01: stopped for good");
 }
 
 #[track_caller]
