@@ -381,11 +381,14 @@ impl Fleet {
             .context("cannot create the artifacts' folder")?;
         fs::copy(&self.webapp, format!("{target}artifacts/webapp-1.0.0"))
             .context("cannot copy the application")?;
-        // Writers run in the operator's seat.
-        server.succeed(&format!(
-            "printf 'haproxy:\\n  postgres_from: [{}]\\n' >>{STATES}/data/common.yaml",
-            nodes::OPERATOR
-        ));
+        // Writers run in the operator's seat. Grafana's packages cannot be had here.
+        let more = format!(
+            "haproxy:\n  postgres_from: [{}]\nkeepalived:\n  address: {}/24\n  interface: host0\n\
+             grafana:\n  install: false\n  group: root\n",
+            nodes::OPERATOR,
+            nodes::FRONT,
+        );
+        self.append_state("data/common.yaml", &more);
         for role in nodes::roles() {
             let count = |machines: &[Machine]| {
                 let members = machines.iter().filter(|one| one.role() == Some(role));

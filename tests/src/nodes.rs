@@ -11,6 +11,9 @@ pub const SERVER: &str = "brine01";
 /// Where the operator sits: outside all hosts, on their network.
 pub const OPERATOR: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 254);
 
+/// The address that the balancers share.
+pub const FRONT: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 100);
+
 /// What a host is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -44,7 +47,7 @@ pub const MACHINES: [Machine; 12] = [
     machine("db02", 32, Part::Member("db")),
     machine("db03", 33, Part::Member("db")),
     machine("db04", 34, Part::Spare("db")),
-    machine("grafana01", 41, Part::Spare("monitoring")),
+    machine("grafana01", 41, Part::Member("monitoring")),
 ];
 
 const fn machine(name: &'static str, last: u8, part: Part) -> Machine {

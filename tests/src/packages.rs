@@ -13,16 +13,20 @@ use crate::process::succeed;
 pub const SUITE: &str = "bookworm";
 
 /// What the roles' formulas install, beyond the base image.
-pub const FOR_ROLES: [&str; 9] = [
+pub const FOR_ROLES: [&str; 13] = [
     "ca-certificates",
     "curl",
     "etcd-client",
     "etcd-server",
     "haproxy",
+    "keepalived",
     "patroni",
     "postgresql-15",
     "postgresql-client-15",
+    "prometheus-alertmanager",
+    "prometheus-node-exporter",
     "python3-etcd",
+    "victoria-metrics",
 ];
 
 const LONG: Duration = Duration::from_secs(1800);

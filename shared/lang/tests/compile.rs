@@ -400,8 +400,11 @@ fn the_shipped_library_compiles() {
     states
         .files
         .insert("artifacts/webapp-1.0.0".to_owned(), Arc::from(*b"\x7fELF"));
+    states
+        .files
+        .insert("artifacts/grafana.asc".to_owned(), Arc::from(*b"-----"));
     let fleet = fleet(
-        "db01: db\ndb02: db\ndb03: db\nlb01: balancer\nlb02: balancer\nweb01: backend\nweb02: backend\nweb03: backend",
+        "db01: db\ndb02: db\ndb03: db\nlb01: balancer\nlb02: balancer\nweb01: backend\nweb02: backend\nweb03: backend\nmon01: monitoring",
     );
     let compilation = compile(&states, &fleet, &DummySecrets);
     assert_eq!(

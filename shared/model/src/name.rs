@@ -8,19 +8,41 @@ use serde::{Deserialize, Serialize};
 
 /// The text is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a name: expected 1 to 63 of a-z, 0-9 and -, starting with a letter or digit")]
-pub struct InvalidName(pub String);
+#[error(
+    "`{text}` is not a name: expected 1 to 63 of a-z, 0-9{more}, starting with a letter or digit"
+)]
+pub struct InvalidName {
+    text: String,
+    /// Which other characters there may be, in words.
+    more: &'static str,
+}
 
-fn is_name(text: &str) -> bool {
-    (1..=63).contains(&text.len())
-        && !text.starts_with('-')
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+/// Which characters a kind of name may have beyond a-z and 0-9.
+#[derive(Clone, Copy)]
+struct Alphabet {
+    also: &'static [u8],
+    in_words: &'static str,
+}
+
+/// As in a host's name.
+const PLAIN: Alphabet = Alphabet {
+    also: b"-",
+    in_words: " and -",
+};
+
+/// Formulas also look like variables: `node_exporter.port`.
+const VARIABLE: Alphabet = Alphabet {
+    also: b"-_",
+    in_words: ", - and _",
+};
+
+fn is_name(text: &str, alphabet: Alphabet) -> bool {
+    let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || alphabet.also.contains(&b);
+    (1..=63).contains(&text.len()) && !text.starts_with(['-', '_']) && text.bytes().all(good)
 }
 
 macro_rules! names {
-    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident: $alphabet:expr;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -46,10 +68,13 @@ macro_rules! names {
 
             fn try_from(text: String) -> Result<Self, Self::Error> {
                 // Peers' text ends up in the message: bound it and keep control characters out.
-                if is_name(&text) {
+                if is_name(&text, $alphabet) {
                     Ok(Self(text))
                 } else {
-                    Err(InvalidName(text.chars().take(80).flat_map(char::escape_debug).collect()))
+                    Err(InvalidName {
+                        text: text.chars().take(80).flat_map(char::escape_debug).collect(),
+                        more: $alphabet.in_words,
+                    })
                 }
             }
         }
@@ -82,13 +107,13 @@ macro_rules! names {
 
 names! {
     /// One managed machine, as registered on the server and named by its certificate.
-    NodeName;
+    NodeName: PLAIN;
     /// What a node is for: `db`, `balancer`.
-    RoleName;
+    RoleName: PLAIN;
     /// A reusable package of resources: `haproxy`, `patroni`.
-    FormulaName;
+    FormulaName: VARIABLE;
     /// Who drives the server: `admin`.
-    OperatorName;
+    OperatorName: PLAIN;
 }
 
 #[cfg(test)]
@@ -112,6 +137,11 @@ mod tests {
             &"a".repeat(64),
         ] {
             assert!(bad.parse::<NodeName>().is_err(), "{bad}");
+        }
+        assert!("node_exporter".parse::<FormulaName>().is_ok());
+        for bad in ["_a", "a b", "A"] {
+            let error = bad.parse::<FormulaName>().expect_err(bad);
+            assert!(error.to_string().contains("0-9, - and _"), "{error}");
         }
     }
 }

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use lab::load::Trust;
 use lab::load::prober::{self, ProberOptions};
+use lab::load::receiver::{self, ReceiverOptions};
 use lab::load::writer::{self, Login, WriterOptions};
 
 /// Load through the balancers; ends when the stop file exists and then prints a JSON report.
@@ -49,6 +50,20 @@ enum Verb {
         #[arg(long, default_value_t = 10)]
         pace_ms: u64,
         /// One line per acknowledged row.
+        #[arg(long)]
+        log: PathBuf,
+    },
+    /// Takes messages over HTTP.
+    Receive {
+        /// It ends when this file exists.
+        #[arg(long)]
+        stop: PathBuf,
+        #[arg(long)]
+        port: u16,
+        /// What each is answered with.
+        #[arg(long)]
+        answer: String,
+        /// One line of JSON for each.
         #[arg(long)]
         log: PathBuf,
     },
@@ -112,6 +127,20 @@ fn run(verb: Verb) -> Result<()> {
                 stop: common.stop,
             };
             serde_json::to_string(&runtime.block_on(writer::write(&options))?)
+        }
+        Verb::Receive {
+            stop,
+            port,
+            answer,
+            log,
+        } => {
+            let options = ReceiverOptions {
+                port,
+                log,
+                answer,
+                stop,
+            };
+            serde_json::to_string(&runtime.block_on(receiver::receive(&options))?)
         }
         Verb::Probe {
             common,

@@ -6,10 +6,12 @@
 mod http;
 pub mod prober;
 mod process;
+pub mod receiver;
 mod session;
 pub mod writer;
 
 pub use prober::{Prober, ProberReport};
+pub use receiver::Receiver;
 pub use session::Trust;
 pub use writer::{Login, Writer, WriterReport};
 

@@ -13,6 +13,7 @@ mod durability;
 mod failover;
 mod formation;
 mod interrupted;
+mod monitoring;
 mod release;
 mod reload;
 mod replace;

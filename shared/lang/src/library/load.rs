@@ -179,7 +179,7 @@ impl Library<'_> {
     fn whole_file(&mut self, path: &str, message: String, reach: Reach) {
         let bytes = self.files.get(path).cloned().unwrap_or_default();
         let issue = Issue::error(self.start_of(path, &bytes), message);
-        let help = "a name is 1 to 63 of a-z, 0-9 and -";
+        let help = "a name is 1 to 63 of a-z, 0-9 and -; a formula's may have _ as well";
         self.issues.push((issue.with_help(help), reach));
     }
 

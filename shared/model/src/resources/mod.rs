@@ -6,6 +6,7 @@
 //! they hold (`managed::ManagedFile`).
 
 mod absent;
+mod apt_repository;
 mod block;
 mod certificate;
 mod command;
@@ -37,6 +38,7 @@ mod tests;
 mod timezone;
 mod unit;
 mod user;
+mod virtual_address;
 mod wait_for;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +66,7 @@ static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
         Kind::of::<block::Fields>(),
         Kind::of::<hosts_entry::Fields>(),
         Kind::of::<package::Fields>(),
+        Kind::of::<apt_repository::Fields>(),
         Kind::of::<service::Fields>(),
         Kind::of::<unit::Fields>(),
         Kind::of::<drop_in::Fields>(),
@@ -73,6 +76,7 @@ static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
         Kind::of::<sysctl::Fields>(),
         Kind::of::<command::Fields>(),
         Kind::of::<wait_for::Fields>(),
+        Kind::of::<virtual_address::Fields>(),
         Kind::of::<certificate::Fields>(),
         Kind::of::<etcd::member::Fields>(),
         Kind::of::<etcd::voter::Fields>(),
