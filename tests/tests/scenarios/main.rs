@@ -12,6 +12,7 @@ mod drift;
 mod durability;
 mod failover;
 mod formation;
+mod front;
 mod interrupted;
 mod monitoring;
 mod release;
