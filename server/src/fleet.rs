@@ -12,9 +12,13 @@ use brine_transport::connection::Connection;
 use brine_transport::stream::RequestError;
 use brine_wire::agent::{ServerReply, ServerRequest};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{sleep, timeout};
 
 /// Agents answer at once: they accept a job, they do not do it meanwhile.
 const ANSWER: Duration = Duration::from_secs(20);
+
+/// Between two attempts to reach a node that is just coming back.
+const AGAIN: Duration = Duration::from_millis(50);
 
 enum Message {
     Joined {
@@ -186,17 +190,28 @@ impl FleetHandle {
         node: &NodeName,
         limit: Duration,
     ) -> Option<Connection> {
-        tokio::time::timeout(limit, self.wait_for(node)).await.ok()
+        timeout(limit, self.wait_for(node)).await.ok()
     }
 
     /// Whether a node answers within `limit`: its connection counts as one for up to 45 s after its
-    /// host has died.
+    /// host has died. An agent that restarts meanwhile answers over its next one.
     pub(crate) async fn is_there(&self, node: &NodeName, limit: Duration) -> bool {
-        let Some(connection) = self.find(node).await else {
-            return false;
+        let answers = async {
+            loop {
+                let connection = self.wait_for(node).await;
+                tokio::select! {
+                    answer = connection.request_within::<_, ServerReply>(&ServerRequest::Ping, limit) => {
+                        if answer.is_ok() {
+                            return;
+                        }
+                    }
+                    // Another one of this node takes its place, or will.
+                    _ = connection.closed() => {}
+                }
+                sleep(AGAIN).await;
+            }
         };
-        let answer = connection.request_within::<_, ServerReply>(&ServerRequest::Ping, limit);
-        answer.await.is_ok()
+        timeout(limit, answers).await.is_ok()
     }
 
     /// Asks a node that is connected now.

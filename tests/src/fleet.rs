@@ -384,7 +384,7 @@ impl Fleet {
         // Writers run in the operator's seat. Grafana's packages cannot be had here.
         let more = format!(
             "haproxy:\n  postgres_from: [{}]\nkeepalived:\n  address: {}/24\n  interface: host0\n\
-             grafana:\n  install: false\n  group: root\n",
+             grafana:\n  install: false\n  group: root\nglusterfs:\n  on_root: true\n",
             nodes::OPERATOR,
             nodes::FRONT,
         );

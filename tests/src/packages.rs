@@ -13,11 +13,13 @@ use crate::process::succeed;
 pub const SUITE: &str = "bookworm";
 
 /// What the roles' formulas install, beyond the base image.
-pub const FOR_ROLES: [&str; 13] = [
+pub const FOR_ROLES: [&str; 15] = [
     "ca-certificates",
     "curl",
     "etcd-client",
     "etcd-server",
+    "glusterfs-client",
+    "glusterfs-server",
     "haproxy",
     "keepalived",
     "patroni",

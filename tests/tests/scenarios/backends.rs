@@ -110,15 +110,15 @@ fn a_fourth_backend_as_documented() {
     let before = others(&fleet);
     let clients = prober(&fleet, "/");
     fleet.add("backend04").expect("it boots and enrols");
-    let applied = fleet.ctl("apply node=backend04 --yes");
+    let applied = fleet.ctl("apply role=backend --yes");
     assert_eq!(applied.code, 0, "{applied}");
     assert!(
         applied
             .to_string()
-            .contains("still behind: balancer01, balancer02"),
+            .contains("still behind: balancer01, balancer02, grafana01"),
         "it says who has to follow:\n{applied}"
     );
-    let followed = fleet.ctl("apply role=balancer --yes");
+    let followed = fleet.ctl("apply 'role=balancer or role=monitoring' --yes");
     assert_eq!(followed.code, 0, "{followed}");
     wait_for(&fleet, "backend04", "UP");
     wait_until("it serves", Duration::from_secs(20), || {
@@ -135,7 +135,7 @@ fn a_fourth_backend_as_documented() {
     // And out of the fleet again.
     let clients = prober(&fleet, "/");
     assert_eq!(fleet.ctl("nodes remove backend04 --yes").code, 0);
-    let followed = fleet.ctl("apply role=balancer --yes");
+    let followed = fleet.ctl("apply 'role=balancer or role=monitoring' --yes");
     assert_eq!(followed.code, 0, "{followed}");
     let host = fleet.host("backend04");
     host.power_cut().expect("the power is cut");

@@ -6,6 +6,7 @@
 
 mod apply;
 mod backends;
+mod cold_boot;
 mod crash;
 mod database;
 mod drift;
@@ -22,6 +23,7 @@ mod rolling;
 mod rotation;
 mod seed;
 mod settings;
+mod volume;
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 

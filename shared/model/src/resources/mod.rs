@@ -18,6 +18,7 @@ mod drop_in;
 mod etcd;
 mod field;
 mod file;
+mod gluster;
 mod group;
 mod hosts_entry;
 mod line;
@@ -26,6 +27,7 @@ mod managed;
 mod owed;
 mod package;
 mod patroni;
+mod peer;
 mod postgres;
 mod program;
 mod secret;
@@ -84,6 +86,10 @@ static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
         Kind::of::<patroni::member::Fields>(),
         Kind::of::<postgres::role::Fields>(),
         Kind::of::<postgres::database::Fields>(),
+        Kind::of::<gluster::member::Fields>(),
+        Kind::of::<gluster::peers::Fields>(),
+        Kind::of::<gluster::volume::Fields>(),
+        Kind::of::<gluster::brick::Fields>(),
     ]
 });
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use super::super::declare::Place;
+use super::super::peer::Peer;
 use crate::deserialize::{Error, ValueField};
 use crate::host::{Host, HostError, HostResult, Program, ProgramOutput, ReadHost};
 use crate::path::AbsolutePath;
 use crate::resource::Subject;
-use crate::value::Value;
 
 /// A member, and how it and its peers are reached.
 pub(super) struct Client {
@@ -36,11 +36,6 @@ pub(super) struct Connection {
     pub(super) cert: Option<AbsolutePath>,
     pub(super) key: Option<AbsolutePath>,
     pub(super) ca: Option<AbsolutePath>,
-}
-
-pub(super) struct Peer {
-    pub(super) name: String,
-    address: String,
 }
 
 struct Tls {
@@ -105,11 +100,7 @@ impl Client {
             let message = format!("`{name}` is not the name of a member");
             return Err(Error::new(place.fields.span, message));
         }
-        let peers: Option<Vec<Peer>> = given.peers.iter().map(|peer| Peer::of(&peer.0)).collect();
-        let peers = peers.filter(|peers| !peers.is_empty()).ok_or_else(|| {
-            let message = "`peers` is the list of members, each with `name` and `address`";
-            place.error("peers", message)
-        })?;
+        let peers = Peer::list(&given.peers, place)?;
         Ok(Self {
             name,
             generation: given.generation.unwrap_or_default(),
@@ -307,17 +298,6 @@ impl Client {
         } else {
             format!("{scheme}://{address}:{port}")
         }
-    }
-}
-
-impl Peer {
-    /// Whatever else a member of a role has is not of interest.
-    fn of(value: &Value) -> Option<Self> {
-        let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-        Some(Self {
-            name: text("name")?,
-            address: text("address")?,
-        })
     }
 }
 

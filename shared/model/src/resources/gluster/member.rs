@@ -1,0 +1,252 @@
+//! `gluster_member`: a node's place in its trusted pool.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::super::declare::{Declaration, Place};
+use super::super::managed::ownership;
+use super::super::peer::Peer;
+use super::cli::{self, AGAIN, Fellow};
+use crate::deserialize::{Error, ValueField};
+use crate::digest::Digest;
+use crate::host::{Content, Fingerprint, Host, HostError, HostResult, ReadHost, UnitVerb};
+use crate::path::AbsolutePath;
+use crate::resource::{Change, Impact, Resource, ResourceId, Subject};
+use crate::time::Timestamp;
+use crate::value::{Map, Value};
+
+const INFO: &str = "/var/lib/glusterd/glusterd.info";
+const UNIT: &str = "glusterd.service";
+
+/// For a fellow to be seen.
+const MEETS: Duration = Duration::from_secs(60);
+
+/// `gluster_member: backend02`. Tells how the node stands in the pool. A machine that took another's
+/// place (`generation`) takes its identity as well: the pool knows its members by UUID.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::resources) struct Fields {
+    /// How often another machine took the node's place. Default: 0.
+    generation: Option<u32>,
+    /// All members with `name` and `address`, this one with them. Names must resolve on all of them.
+    peers: Vec<ValueField>,
+}
+
+struct GlusterMember {
+    id: ResourceId,
+    generation: u32,
+    others: Vec<Peer>,
+    info: AbsolutePath,
+}
+
+impl Declaration for Fields {
+    const NAME: &'static str = "gluster_member";
+    const DOC: &'static str =
+        "A node's place in its GlusterFS pool, which a replaced machine takes over.";
+    const LIVE: &'static [&'static str] = &["formed", "connected", "speaker"];
+
+    fn build(self, place: &Place<'_>) -> Result<Box<dyn Resource>, Error> {
+        let mut others = Peer::list(&self.peers, place)?;
+        others.retain(|peer| peer.name != place.id.name());
+        let info = AbsolutePath::try_from(INFO.to_owned());
+        Ok(Box::new(GlusterMember {
+            id: place.id.clone(),
+            generation: self.generation.unwrap_or_default(),
+            others,
+            info: info.map_err(|error| Error::new(place.fields.span, error.to_string()))?,
+        }))
+    }
+}
+
+impl GlusterMember {
+    fn name(&self) -> &str {
+        self.id.name()
+    }
+
+    fn service(&self) -> Subject {
+        Subject::Service(UNIT.to_owned())
+    }
+
+    /// What the node notes once it has its predecessor's identity.
+    fn mark(&self) -> (String, Digest) {
+        let key = format!("gluster_member:{}/identity", self.name());
+        (key, Digest::of(&self.generation.to_le_bytes()))
+    }
+
+    fn pool(&self, host: &dyn ReadHost) -> HostResult<Vec<Fellow>> {
+        if let Some(earlier) = host.coming(&self.service()) {
+            return Err(HostError::NotYet(earlier));
+        }
+        cli::pool(host, None)?.ok_or_else(|| {
+            let doing = format!("ask glusterd of {}", self.name());
+            HostError::failed(doing, "it does not answer")
+        })
+    }
+
+    /// The UUID that the others know the node by, and who told; none where nobody knows it.
+    fn predecessor(&self, host: &dyn ReadHost) -> HostResult<Option<(String, String)>> {
+        for peer in &self.others {
+            let Some(fellows) = cli::pool(host, Some(&peer.name))? else {
+                continue;
+            };
+            let mut fellows = fellows.into_iter();
+            if let Some(fellow) = fellows.find(|fellow| fellow.host == self.name()) {
+                return Ok(Some((fellow.uuid, peer.name.clone())));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether it is to become who its predecessor was.
+    fn is_due(&self, host: &dyn ReadHost) -> HostResult<bool> {
+        let (key, digest) = self.mark();
+        if self.generation == 0 || host.mark(&key)? == Some(digest) {
+            return Ok(false);
+        }
+        // Somebody let it in as a new one.
+        Ok(self.pool(host)?.len() < 2)
+    }
+
+    fn speaks(&self, fellows: &[Fellow], host: &dyn ReadHost) -> HostResult<bool> {
+        if fellows.len() > 1 {
+            let mut connected = fellows.iter().filter(|one| one.connected && !one.is_self());
+            return Ok(connected.all(|one| one.host.as_str() > self.name()));
+        }
+        // A pool of one speaks for nobody where the others have one.
+        if self
+            .others
+            .iter()
+            .any(|peer| peer.name.as_str() < self.name())
+        {
+            return Ok(false);
+        }
+        for peer in &self.others {
+            if cli::pool(host, Some(&peer.name))?.is_some_and(|pool| pool.len() > 1) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The line of the identity file that names it, replaced.
+    fn with_uuid(&self, uuid: &str, host: &dyn ReadHost) -> HostResult<String> {
+        let content = host.read(&self.info)?.unwrap_or_default();
+        let text = String::from_utf8_lossy(&content);
+        let others = text.lines().filter(|line| !line.starts_with("UUID="));
+        let mut lines = vec![format!("UUID={uuid}")];
+        lines.extend(others.map(str::to_owned));
+        Ok(lines.join("\n") + "\n")
+    }
+
+    fn wait_for_fellows(&self, host: &mut dyn Host) -> HostResult<()> {
+        let start = host.elapsed();
+        loop {
+            let pool = cli::pool(host.as_read(), None)?;
+            let met = pool
+                .is_some_and(|pool| pool.len() > 1 && pool.iter().all(|fellow| fellow.connected));
+            if met {
+                return Ok(());
+            }
+            if host.elapsed().saturating_sub(start) >= MEETS {
+                let doing = format!("see {} back in its pool", self.name());
+                return Err(HostError::failed(
+                    doing,
+                    "its fellows are not all connected",
+                ));
+            }
+            host.pause(AGAIN);
+        }
+    }
+}
+
+impl Resource for GlusterMember {
+    fn subjects(&self) -> Vec<Subject> {
+        vec![
+            Subject::Path(self.info.clone()),
+            Subject::Nothing(self.id.clone()),
+        ]
+    }
+
+    fn needs(&self) -> Vec<Subject> {
+        vec![self.service()]
+    }
+
+    fn plan(&self, host: &dyn ReadHost) -> HostResult<Vec<Change>> {
+        Ok(if self.is_due(host)? {
+            self.intent()
+        } else {
+            Vec::new()
+        })
+    }
+
+    fn intent(&self) -> Vec<Change> {
+        if self.generation == 0 {
+            return Vec::new();
+        }
+        vec![Change {
+            verb: "take-over".to_owned(),
+            text: format!("be the {} that the pool knows", self.name()),
+            diff: None,
+            impact: Impact::None,
+            effects: Vec::new(),
+        }]
+    }
+
+    fn apply(&self, _: &[Change], host: &mut dyn Host) -> HostResult<()> {
+        let Some((uuid, fellow)) = self.predecessor(host.as_read())? else {
+            let doing = format!("have {} take its predecessor's place", self.name());
+            let why = "none of the others answers and knows it";
+            return Err(HostError::failed(doing, why));
+        };
+        let content = self.with_uuid(&uuid, host.as_read())?;
+        host.unit_verb(UNIT, UnitVerb::Stop)?;
+        let ownership = ownership(None, 0o600, None, None);
+        host.write_file(
+            &self.info,
+            &Content::Bytes(content.into_bytes()),
+            &ownership,
+            None,
+        )?;
+        host.unit_verb(UNIT, UnitVerb::Start)?;
+        // Only now, when it is who they know, may it ask to be one of them.
+        cli::change(host, &["peer", "probe", &fellow])?;
+        self.wait_for_fellows(host)?;
+        let (key, digest) = self.mark();
+        host.set_mark(&key, digest)
+    }
+
+    /// Always the same: nothing can depend on it but by order.
+    fn fingerprint(&self, _: &dyn ReadHost) -> HostResult<Fingerprint> {
+        Ok(Fingerprint {
+            digest: Digest::of(b""),
+            changed_at: Some(Timestamp(i64::MIN)),
+        })
+    }
+
+    fn live(&self, host: &dyn ReadHost) -> HostResult<Map> {
+        let mut facts = Map::new();
+        let mut tell = |name: &str, value: bool| {
+            facts.insert(name.to_owned(), Value::Bool(value));
+        };
+        if !host.unit(UNIT)?.is_active() {
+            // It writes the file as soon as somebody is to know it. Without, it is in no pool.
+            if host.stat(&self.info)?.is_none() {
+                tell("formed", false);
+            }
+            return Ok(facts);
+        }
+        let Some(fellows) = cli::pool(host, None)? else {
+            return Ok(facts);
+        };
+        tell("formed", fellows.len() > 1);
+        let all = fellows.len() > self.others.len();
+        tell(
+            "connected",
+            all && fellows.iter().all(|fellow| fellow.connected),
+        );
+        let speaks = self.speaks(&fellows, host)?;
+        facts.insert("speaker".to_owned(), Value::Bool(speaks));
+        Ok(facts)
+    }
+}
