@@ -1,7 +1,8 @@
 //! Temporary files in the directory of what they replace.
 //!
 //! A crash may leave one behind. Its name tells whose it is, and the next write into that
-//! directory removes it; there is only one writer, for jobs run one at a time.
+//! directory removes it. A machine has only one writer, for jobs run one at a time; but a directory on
+//! a shared volume has one on each machine, so names tell of which they are.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -9,7 +10,9 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
+use brine_model::digest::Digest;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::Mode;
@@ -19,7 +22,8 @@ use super::place::Place;
 
 const PREFIX: &str = ".brine-";
 const SUFFIX: &str = "~";
-const DIGITS: usize = 16;
+/// Of the machine, and as many of the file.
+const DIGITS: usize = 8;
 
 /// Removed when dropped, unless it took its place.
 pub(super) struct Temporary<'a> {
@@ -94,14 +98,29 @@ pub(super) fn fill(file: &mut File, bytes: &[u8]) -> std::io::Result<()> {
 
 /// Keyed by the system's randomness at process start, and by a counter of the standard library.
 fn fresh_name() -> OsString {
-    let random = RandomState::new().build_hasher().finish();
-    OsString::from(format!("{PREFIX}{random:0DIGITS$x}{SUFFIX}"))
+    let random = RandomState::new().build_hasher().finish() as u32;
+    let machine = machine();
+    OsString::from(format!("{PREFIX}{machine}{random:0DIGITS$x}{SUFFIX}"))
+}
+
+/// Tells this machine from others: a few digits of a digest, for the id itself is confidential
+/// (machine-id(5)).
+pub(super) fn machine() -> &'static str {
+    static MACHINE: LazyLock<String> = LazyLock::new(|| {
+        let id = std::fs::read("/etc/machine-id").unwrap_or_default();
+        let parts = [b"brine temporary file".as_slice(), &id];
+        let mut digits = Digest::of_parts(parts).to_string();
+        digits.truncate(DIGITS);
+        digits
+    });
+    &MACHINE
 }
 
 fn is_ours(name: &OsStr) -> bool {
     let digits = name
         .as_bytes()
         .strip_prefix(PREFIX.as_bytes())
+        .and_then(|rest| rest.strip_prefix(machine().as_bytes()))
         .and_then(|rest| rest.strip_suffix(SUFFIX.as_bytes()));
     digits.is_some_and(|digits| digits.len() == DIGITS && digits.iter().all(u8::is_ascii_hexdigit))
 }

@@ -199,11 +199,14 @@ fn what_does_not_pass_the_check_leaves_everything_as_it_was() {
 #[test]
 fn leftovers_of_a_crash_are_removed_by_the_next_write() {
     let mut it = fixture();
-    for name in [".brine-0123456789abcdef~", ".brine-short~", ".other~"] {
+    let own = format!(".brine-{}01234567~", super::temporary::machine());
+    // Of another machine, on a volume that both have.
+    let other = ".brine-0123456789abcdef~";
+    for name in [own.as_str(), other, ".brine-short~", ".other~"] {
         std::fs::write(it.root.join("etc").join(name), "half").unwrap();
     }
     it.write("/etc/motd", "x").unwrap();
-    let names = [".brine-short~", ".other~", "group", "motd", "passwd"];
+    let names = [other, ".brine-short~", ".other~", "group", "motd", "passwd"];
     assert_eq!(it.names("/etc"), names.map(str::to_owned).into());
 }
 

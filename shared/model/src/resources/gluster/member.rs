@@ -40,6 +40,14 @@ struct GlusterMember {
     info: AbsolutePath,
 }
 
+/// Whose place a machine takes, as the pool knows it.
+struct Predecessor {
+    uuid: String,
+    told_by: String,
+    /// How many they are, itself with them.
+    pool: usize,
+}
+
 impl Declaration for Fields {
     const NAME: &'static str = "gluster_member";
     const DOC: &'static str =
@@ -84,15 +92,20 @@ impl GlusterMember {
         })
     }
 
-    /// The UUID that the others know the node by, and who told; none where nobody knows it.
-    fn predecessor(&self, host: &dyn ReadHost) -> HostResult<Option<(String, String)>> {
+    /// What the others know of the node; none where nobody knows it.
+    fn predecessor(&self, host: &dyn ReadHost) -> HostResult<Option<Predecessor>> {
         for peer in &self.others {
             let Some(fellows) = cli::pool(host, Some(&peer.name))? else {
                 continue;
             };
+            let pool = fellows.len();
             let mut fellows = fellows.into_iter();
-            if let Some(fellow) = fellows.find(|fellow| fellow.host == self.name()) {
-                return Ok(Some((fellow.uuid, peer.name.clone())));
+            if let Some(known) = fellows.find(|fellow| fellow.host == self.name()) {
+                return Ok(Some(Predecessor {
+                    uuid: known.uuid,
+                    told_by: peer.name.clone(),
+                    pool,
+                }));
             }
         }
         Ok(None)
@@ -104,8 +117,8 @@ impl GlusterMember {
         if self.generation == 0 || host.mark(&key)? == Some(digest) {
             return Ok(false);
         }
-        // Somebody let it in as a new one.
-        Ok(self.pool(host)?.len() < 2)
+        // Who is in a whole pool was let in as a new one. In a part of one, a takeover was cut short.
+        Ok(self.pool(host)?.len() <= self.others.len())
     }
 
     fn speaks(&self, fellows: &[Fellow], host: &dyn ReadHost) -> HostResult<bool> {
@@ -139,20 +152,19 @@ impl GlusterMember {
         Ok(lines.join("\n") + "\n")
     }
 
-    fn wait_for_fellows(&self, host: &mut dyn Host) -> HostResult<()> {
+    fn wait_for_fellows(&self, pool: usize, host: &mut dyn Host) -> HostResult<()> {
         let start = host.elapsed();
         loop {
-            let pool = cli::pool(host.as_read(), None)?;
-            let met = pool
-                .is_some_and(|pool| pool.len() > 1 && pool.iter().all(|fellow| fellow.connected));
-            if met {
+            let seen = cli::pool(host.as_read(), None)?;
+            // Who is dead besides is none of its business.
+            if seen.is_some_and(|seen| seen.len() >= pool) {
                 return Ok(());
             }
             if host.elapsed().saturating_sub(start) >= MEETS {
                 let doing = format!("see {} back in its pool", self.name());
                 return Err(HostError::failed(
                     doing,
-                    "its fellows are not all connected",
+                    "it does not know all of its fellows",
                 ));
             }
             host.pause(AGAIN);
@@ -186,7 +198,7 @@ impl Resource for GlusterMember {
         }
         vec![Change {
             verb: "take-over".to_owned(),
-            text: format!("be the {} that the pool knows", self.name()),
+            text: "take the place that the pool has for it".to_owned(),
             diff: None,
             impact: Impact::None,
             effects: Vec::new(),
@@ -194,12 +206,12 @@ impl Resource for GlusterMember {
     }
 
     fn apply(&self, _: &[Change], host: &mut dyn Host) -> HostResult<()> {
-        let Some((uuid, fellow)) = self.predecessor(host.as_read())? else {
+        let Some(predecessor) = self.predecessor(host.as_read())? else {
             let doing = format!("have {} take its predecessor's place", self.name());
             let why = "none of the others answers and knows it";
             return Err(HostError::failed(doing, why));
         };
-        let content = self.with_uuid(&uuid, host.as_read())?;
+        let content = self.with_uuid(&predecessor.uuid, host.as_read())?;
         host.unit_verb(UNIT, UnitVerb::Stop)?;
         let ownership = ownership(None, 0o600, None, None);
         host.write_file(
@@ -210,8 +222,10 @@ impl Resource for GlusterMember {
         )?;
         host.unit_verb(UNIT, UnitVerb::Start)?;
         // Only now, when it is who they know, may it ask to be one of them.
-        cli::change(host, &["peer", "probe", &fellow])?;
-        self.wait_for_fellows(host)?;
+        cli::change(host, &["peer", "probe", &predecessor.told_by])?;
+        // It learns of the others, and of volumes, when it starts.
+        host.unit_verb(UNIT, UnitVerb::Restart)?;
+        self.wait_for_fellows(predecessor.pool, host)?;
         let (key, digest) = self.mark();
         host.set_mark(&key, digest)
     }
