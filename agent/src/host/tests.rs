@@ -199,7 +199,7 @@ fn what_does_not_pass_the_check_leaves_everything_as_it_was() {
 #[test]
 fn leftovers_of_a_crash_are_removed_by_the_next_write() {
     let mut it = fixture();
-    let own = format!(".brine-{}01234567~", super::temporary::machine());
+    let own = format!(".brine-{}01234567~", temporary::machine());
     // Of another machine, on a volume that both have.
     let other = ".brine-0123456789abcdef~";
     for name in [own.as_str(), other, ".brine-short~", ".other~"] {

@@ -30,6 +30,8 @@ struct GlusterBrick {
     volume: String,
     /// `host:/path`.
     brick: String,
+    /// The node's membership: until it is settled, its glusterd knows of no volume.
+    member: Subject,
     generation: u32,
 }
 
@@ -44,6 +46,7 @@ impl Declaration for Fields {
         Ok(Box::new(GlusterBrick {
             id: place.id.clone(),
             brick: format!("{}:{path}", self.node),
+            member: Subject::Nothing(ResourceId::new("gluster_member", &self.node)),
             volume: self.volume,
             generation: self.generation.unwrap_or_default(),
         }))
@@ -58,6 +61,9 @@ impl GlusterBrick {
 
     /// The volume has it; it may be one that further peers have no brick of.
     fn is_part(&self, host: &dyn ReadHost) -> HostResult<bool> {
+        if let Some(earlier) = host.coming(&self.member) {
+            return Err(HostError::NotYet(earlier));
+        }
         let volume = cli::volume(host, &self.volume)?.ok_or_else(|| {
             let doing = format!("look after the brick {}", self.brick);
             HostError::failed(doing, format!("there is no volume {}", self.volume))

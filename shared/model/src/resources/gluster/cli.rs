@@ -54,6 +54,16 @@ pub(super) fn pool(host: &dyn ReadHost, from: Option<&str>) -> HostResult<Option
     Ok(Some(fellows.collect()))
 }
 
+/// The names of all volumes that the glusterd here, or the one at `from`, knows; none where it does not
+/// answer.
+pub(super) fn volumes(host: &dyn ReadHost, from: Option<&str>) -> HostResult<Option<Vec<String>>> {
+    let output = host.observe(&program(from, &["volume", "list"]))?;
+    // Without any it says so on standard error.
+    let mut names: Vec<String> = output.stdout.lines().map(str::to_owned).collect();
+    names.sort();
+    Ok((output.code == 0).then_some(names))
+}
+
 /// The volume of this name; none where the pool has no such.
 pub(super) fn volume(host: &dyn ReadHost, name: &str) -> HostResult<Option<Volume>> {
     let output = host.observe(&program(None, &["volume", "info", name]))?;

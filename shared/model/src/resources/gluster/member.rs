@@ -19,8 +19,14 @@ use crate::value::{Map, Value};
 const INFO: &str = "/var/lib/glusterd/glusterd.info";
 const UNIT: &str = "glusterd.service";
 
-/// For a fellow to be seen.
-const MEETS: Duration = Duration::from_secs(60);
+/// One file for each of the others, named by its UUID.
+const PEERS: &str = "/var/lib/glusterd/peers";
+
+/// In such a file: it belongs to the pool, and the pool to it.
+const IN_CLUSTER: &str = "3";
+
+/// For its fellows to tell of volumes.
+const LEARNS: Duration = Duration::from_secs(60);
 
 /// `gluster_member: backend02`. Tells how the node stands in the pool. A machine that took another's
 /// place (`generation`) takes its identity as well: the pool knows its members by UUID.
@@ -38,14 +44,15 @@ struct GlusterMember {
     generation: u32,
     others: Vec<Peer>,
     info: AbsolutePath,
+    peers: AbsolutePath,
 }
 
 /// Whose place a machine takes, as the pool knows it.
 struct Predecessor {
     uuid: String,
     told_by: String,
-    /// How many they are, itself with them.
-    pool: usize,
+    /// The others: UUID and name.
+    fellows: Vec<(String, String)>,
 }
 
 impl Declaration for Fields {
@@ -57,12 +64,16 @@ impl Declaration for Fields {
     fn build(self, place: &Place<'_>) -> Result<Box<dyn Resource>, Error> {
         let mut others = Peer::list(&self.peers, place)?;
         others.retain(|peer| peer.name != place.id.name());
-        let info = AbsolutePath::try_from(INFO.to_owned());
+        let path = |path: &str| {
+            AbsolutePath::try_from(path.to_owned())
+                .map_err(|error| Error::new(place.fields.span, error.to_string()))
+        };
         Ok(Box::new(GlusterMember {
             id: place.id.clone(),
             generation: self.generation.unwrap_or_default(),
             others,
-            info: info.map_err(|error| Error::new(place.fields.span, error.to_string()))?,
+            info: path(INFO)?,
+            peers: path(PEERS)?,
         }))
     }
 }
@@ -82,31 +93,29 @@ impl GlusterMember {
         (key, Digest::of(&self.generation.to_le_bytes()))
     }
 
-    fn pool(&self, host: &dyn ReadHost) -> HostResult<Vec<Fellow>> {
-        if let Some(earlier) = host.coming(&self.service()) {
-            return Err(HostError::NotYet(earlier));
-        }
-        cli::pool(host, None)?.ok_or_else(|| {
-            let doing = format!("ask glusterd of {}", self.name());
-            HostError::failed(doing, "it does not answer")
-        })
-    }
-
     /// What the others know of the node; none where nobody knows it.
     fn predecessor(&self, host: &dyn ReadHost) -> HostResult<Option<Predecessor>> {
         for peer in &self.others {
             let Some(fellows) = cli::pool(host, Some(&peer.name))? else {
                 continue;
             };
-            let pool = fellows.len();
-            let mut fellows = fellows.into_iter();
-            if let Some(known) = fellows.find(|fellow| fellow.host == self.name()) {
-                return Ok(Some(Predecessor {
-                    uuid: known.uuid,
-                    told_by: peer.name.clone(),
-                    pool,
-                }));
-            }
+            let (own, fellows): (Vec<Fellow>, Vec<Fellow>) =
+                fellows.into_iter().partition(|one| one.host == self.name());
+            let Some(own) = own.into_iter().next() else {
+                continue;
+            };
+            let name = |fellow: &Fellow| match fellow.is_self() {
+                true => peer.name.clone(),
+                false => fellow.host.clone(),
+            };
+            return Ok(Some(Predecessor {
+                uuid: own.uuid,
+                told_by: peer.name.clone(),
+                fellows: fellows
+                    .iter()
+                    .map(|one| (one.uuid.clone(), name(one)))
+                    .collect(),
+            }));
         }
         Ok(None)
     }
@@ -117,8 +126,11 @@ impl GlusterMember {
         if self.generation == 0 || host.mark(&key)? == Some(digest) {
             return Ok(false);
         }
-        // Who is in a whole pool was let in as a new one. In a part of one, a takeover was cut short.
-        Ok(self.pool(host)?.len() <= self.others.len())
+        if let Some(earlier) = host.coming(&self.service()) {
+            return Err(HostError::NotYet(earlier));
+        }
+        // Of whom no pool knows, there is no place to take.
+        Ok(self.predecessor(host)?.is_some())
     }
 
     fn speaks(&self, fellows: &[Fellow], host: &dyn ReadHost) -> HostResult<bool> {
@@ -152,23 +164,27 @@ impl GlusterMember {
         Ok(lines.join("\n") + "\n")
     }
 
-    fn wait_for_fellows(&self, pool: usize, host: &mut dyn Host) -> HostResult<()> {
+    /// Waits until the fellow that told of its place has told of all volumes, too.
+    fn catch_up(&self, fellow: &str, host: &mut dyn Host) -> HostResult<()> {
         let start = host.elapsed();
         loop {
-            let seen = cli::pool(host.as_read(), None)?;
-            // Who is dead besides is none of its business.
-            if seen.is_some_and(|seen| seen.len() >= pool) {
+            let due = cli::volumes(host.as_read(), Some(fellow))?;
+            let known = cli::volumes(host.as_read(), None)?;
+            if known.is_some() && known == due {
                 return Ok(());
             }
-            if host.elapsed().saturating_sub(start) >= MEETS {
+            if host.elapsed().saturating_sub(start) >= LEARNS {
                 let doing = format!("see {} back in its pool", self.name());
-                return Err(HostError::failed(
-                    doing,
-                    "it does not know all of its fellows",
-                ));
+                let why = format!("it does not know the volumes that {fellow} knows");
+                return Err(HostError::failed(doing, why));
             }
             host.pause(AGAIN);
         }
+    }
+
+    fn write(&self, path: &AbsolutePath, text: String, host: &mut dyn Host) -> HostResult<()> {
+        let content = Content::Bytes(text.into_bytes());
+        host.write_file(path, &content, &ownership(None, 0o600, None, None), None)
     }
 }
 
@@ -213,19 +229,18 @@ impl Resource for GlusterMember {
         };
         let content = self.with_uuid(&predecessor.uuid, host.as_read())?;
         host.unit_verb(UNIT, UnitVerb::Stop)?;
-        let ownership = ownership(None, 0o600, None, None);
-        host.write_file(
-            &self.info,
-            &Content::Bytes(content.into_bytes()),
-            &ownership,
-            None,
-        )?;
+        self.write(&self.info, content, host)?;
+        // Not by a probe: its state would be that of a stranger who asks to be let in.
+        host.make_directory(&self.peers, &ownership(None, 0o755, None, None))?;
+        for (uuid, name) in &predecessor.fellows {
+            let path = self.peers.join(uuid).map_err(|error| {
+                HostError::failed(format!("note {name} as a member of the pool"), error)
+            })?;
+            let text = format!("uuid={uuid}\nstate={IN_CLUSTER}\nhostname1={name}\n");
+            self.write(&path, text, host)?;
+        }
         host.unit_verb(UNIT, UnitVerb::Start)?;
-        // Only now, when it is who they know, may it ask to be one of them.
-        cli::change(host, &["peer", "probe", &predecessor.told_by])?;
-        // It learns of the others, and of volumes, when it starts.
-        host.unit_verb(UNIT, UnitVerb::Restart)?;
-        self.wait_for_fellows(predecessor.pool, host)?;
+        self.catch_up(&predecessor.told_by, host)?;
         let (key, digest) = self.mark();
         host.set_mark(&key, digest)
     }

@@ -100,6 +100,7 @@ fn gluster(program: &Program, files: &mut Files) -> ProgramOutput {
             now["own"] = json!(own);
             keep(&now, files)
         }
+        ["volume", "list"] => say("static\n".to_owned()),
         ["volume", "info", name] => match &now["volume"] {
             Json::Null => fail(&format!("Volume {name} does not exist")),
             volume => {
@@ -236,13 +237,20 @@ fn a_replaced_machine_takes_over_and_a_lost_one_does_not() {
     );
     assert!(replaced.unit("glusterd.service").expect("told").is_active());
     check_settles(&member(1), &mut replaced);
-    // Nobody knows it any more.
-    let report = member(1).apply(&mut host(&["backend02"], &["backend01", "backend03"]));
-    let told = format!("{:?}", report.stopped_at());
-    assert!(
-        told.contains("none of the others answers and knows it"),
-        "{told}"
+    assert_eq!(
+        replaced
+            .text("/var/lib/glusterd/peers/uuid-of-backend03")
+            .as_deref(),
+        Some("uuid=uuid-of-backend03\nstate=3\nhostname1=backend03\n")
     );
+    assert_eq!(
+        replaced.text("/var/lib/glusterd/peers/x").as_deref(),
+        Some("uuid=x\nstate=3\nhostname1=backend01\n"),
+        "the one that told calls itself localhost"
+    );
+    // Of whom nobody knows, there is no place to take.
+    let mut unknown = host(&["backend02"], &["backend01", "backend03"]);
+    check_settles(&member(1), &mut unknown);
 }
 
 #[test]
@@ -312,6 +320,27 @@ fn a_brick_is_filled_on_a_replaced_machine_only() {
     // A silent brick hides what is to be healed.
     change(&mut host, |now| now["backlog"] = json!(null));
     assert_eq!(live(&brick(1), &host, ".backlog = 0"), Some(false));
+}
+
+#[test]
+fn a_brick_waits_until_its_node_is_who_it_is_to_be() {
+    let generation = 1;
+    let scene = Scene::new(&[
+        (
+            "gluster_member:backend02",
+            json!({"generation": generation, "peers": peers()}),
+        ),
+        (
+            "gluster_brick:/srv/brick/static",
+            json!({"volume": "static", "node": "backend02", "generation": generation}),
+        ),
+    ]);
+    let plan = scene.plan(&host(&["backend02"], &ALL));
+    let told = format!("{plan:?}");
+    assert!(
+        told.contains("After { resource: gluster_member:backend02"),
+        "{told}"
+    );
 }
 
 #[test]
