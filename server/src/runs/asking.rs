@@ -1,12 +1,12 @@
 //! Asking members for live facts.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use brine_model::catalog::{Entry, Policy};
-use brine_model::expression::{Dialect, Expression};
+use brine_model::expression::{Dialect, Expression, PathUse};
 use brine_model::live::LiveFacts;
 use brine_model::name::NodeName;
+use brine_model::resources;
 use brine_wire::job::{JobId, JobResult, Task};
 
 use super::perform::{Order, perform};
@@ -30,23 +30,23 @@ pub(super) fn sources(policies: &[Policy]) -> Vec<Entry> {
 /// Those of them whose facts the conditions name: asking a cluster of which a member is dead takes
 /// seconds. A condition that cannot be read is for whoever evaluates it to say.
 pub(super) fn named<'a>(
-    sources: Vec<Entry>,
+    mut sources: Vec<Entry>,
     conditions: impl IntoIterator<Item = &'a str>,
 ) -> Vec<Entry> {
-    let named: BTreeSet<String> = conditions
+    let facts: Vec<PathUse> = conditions
         .into_iter()
         .filter_map(|condition| Expression::parse(condition, Dialect::Formula).ok())
-        .flat_map(|condition| {
-            condition
-                .paths()
-                .into_iter()
-                .map(|used| used.path.first().cloned())
-                .collect::<Vec<_>>()
-        })
-        .flatten()
+        .flat_map(|condition| condition.paths())
         .collect();
-    let mut sources = sources;
-    sources.retain(|source| named.contains(source.formula.as_str()));
+    sources.retain(|source| {
+        let tells = resources::kind(source.id.kind()).map_or(&[] as &[&str], |kind| kind.live);
+        facts.iter().any(|fact| match fact.path.as_slice() {
+            [formula, name, ..] => {
+                formula == source.formula.as_str() && tells.contains(&name.as_str())
+            }
+            _ => false,
+        })
+    });
     sources
 }
 
@@ -92,23 +92,31 @@ mod tests {
     use super::*;
 
     fn check(condition: &str, expected: &[&str]) {
-        let source = |formula: &str| Entry {
-            id: format!("x:{formula}").parse().expect("an id"),
+        let source = |(formula, id): (&str, &str)| Entry {
+            id: id.parse().expect("an id"),
             formula: formula.parse().expect("a name"),
             fields: brine_model::value::Map::new(),
             require: vec![],
             origin: brine_model::span::Origin::default(),
         };
-        let sources = ["etcd", "patroni", "patroni-x"].map(source).to_vec();
-        let told = named(sources, [condition]);
-        let told: Vec<&str> = told.iter().map(|source| source.formula.as_str()).collect();
+        let sources = [
+            ("etcd", "etcd_member:a"),
+            ("patroni", "patroni_member:b"),
+            ("patroni-x", "patroni_member:c"),
+            ("glusterfs", "gluster_member:d"),
+            ("glusterfs", "gluster_brick:/e"),
+        ];
+        let told = named(sources.map(source).to_vec(), [condition]);
+        let told: Vec<&str> = told.iter().map(|source| source.id.name()).collect();
         assert_eq!(told, expected, "{condition}");
     }
 
     #[test]
     fn only_what_is_named_is_asked() {
-        check("patroni.role = \"leader\"", &["patroni"]);
-        check("not(etcd.leader) and patroni.lag < 5", &["etcd", "patroni"]);
-        check("patroni-x.role = \"patroni\"", &["patroni-x"]);
+        check("patroni.role = \"leader\"", &["b"]);
+        check("not(etcd.leader) and patroni.lag < 5", &["a", "b"]);
+        check("patroni-x.role = \"patroni\"", &["c"]);
+        check("glusterfs.speaker", &["d"]);
+        check("glusterfs.online and glusterfs.backlog = 0", &["/e"]);
     }
 }

@@ -202,8 +202,10 @@ fn next_steps(name: &str) {
 Play on:
   {lab} enter brine01                       a shell where `ctl` works: ctl status, ctl plan all
   {lab} run balancer01 -- systemctl stop haproxy; {lab} run brine01 -- ctl plan all
-  {lab} fault power-cut backend02           and watch: {lab} run operator -- curl -s http://balancer01/
-  {lab} run brine01 -- ctl apply role=balancer
+  {lab} run operator -- curl -s http://10.77.0.100/db      the balancers' own address: / /image /db
+  {lab} fault power-cut backend02           and watch: {lab} run operator -- curl -s http://10.77.0.100/
+  {lab} fault power-cut balancer01          the address moves; {lab} fault power-on balancer01
+  {lab} run grafana01 -- curl -s 'http://127.0.0.1:8428/api/v1/query?query=up'
   states live in /srv/brine/states on brine01: change one and `ctl plan all`
   {lab} destroy                             ends it all"
     ));

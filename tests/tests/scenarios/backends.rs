@@ -137,6 +137,9 @@ fn a_fourth_backend_as_documented() {
     assert_eq!(fleet.ctl("nodes remove backend04 --yes").code, 0);
     let followed = fleet.ctl("apply 'role=balancer or role=monitoring' --yes");
     assert_eq!(followed.code, 0, "{followed}");
+    // Nobody counts on it any more when it goes.
+    let forgotten = fleet.ctl("apply all --yes");
+    assert_eq!(forgotten.code, 0, "{forgotten}");
     let host = fleet.host("backend04");
     host.power_cut().expect("the power is cut");
     let report = clients.stop().expect("the prober's report");

@@ -158,7 +158,7 @@ const ALL: [&str; 3] = ["backend01", "backend02", "backend03"];
 
 fn peers() -> Json {
     let peer = |name: &&str| json!({"name": name, "address": format!("10.0.0.{}", &name[8..])});
-    json!(ALL.iter().map(|name| peer(name)).collect::<Vec<_>>())
+    json!(ALL.iter().map(peer).collect::<Vec<_>>())
 }
 
 fn member(generation: u32) -> Scene {
