@@ -241,6 +241,9 @@ impl Resource for GlusterMember {
         }
         host.unit_verb(UNIT, UnitVerb::Start)?;
         self.catch_up(&predecessor.told_by, host)?;
+        // Where its own brick really is it notes as it hears of it, and knows only when it has read that.
+        host.unit_verb(UNIT, UnitVerb::Restart)?;
+        self.catch_up(&predecessor.told_by, host)?;
         let (key, digest) = self.mark();
         host.set_mark(&key, digest)
     }
