@@ -127,7 +127,7 @@ fn no_password_is_a_default_and_none_is_readable() {
                 .map(|(_, value)| value.trim_matches('"'))
         })
         .collect();
-    assert_eq!(secrets.len(), 6, "each is made up");
+    assert_eq!(secrets.len(), 7, "each is made up");
     let mut distinct = secrets.clone();
     distinct.sort_unstable();
     distinct.dedup();
