@@ -210,12 +210,13 @@ impl Driver {
         if let Some(formula) = &rolling.forming {
             asked.retain(|health| health.formula == *formula);
         }
+        // From here on it is asked what its new catalog says.
+        self.conditions.insert(node.clone(), asked.clone());
+        // Nobody waits for one that leaves; but it counts as out, so that the next may not leave as well.
         let leaves = self.deeds.get(&node).is_some_and(|deed| deed.leaves);
         if leaves {
             asked.clear();
         }
-        // From here on it is asked what its new catalog says.
-        self.conditions.insert(node.clone(), asked.clone());
         // A run that stopped half-way may have left it drained, though nothing is left to change.
         let drained = rolling.disturbed.contains(&node) || self.resumes;
         let back = if rolling.forming.is_none() && drained && !leaves {
