@@ -257,3 +257,23 @@ async fn who_leaves_is_not_waited_for_and_who_acts_is() {
         ["runs drain", "runs drain", "runs undrain"]
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_role_does_not_leave() {
+    let (fixture, log) = fixture().await;
+    let agents = formed(&fixture, &log, &NAMES, "ring").await;
+    agents[0].hold();
+    let asked = ActionRequest::Formula {
+        formula: "ring".into(),
+        action: "leave".into(),
+    };
+    let run = fixture.act(start("role=ring"), asked).await.expect("begun");
+    let begins = async || !begun(&log).is_empty();
+    fixture.wait_until("its begin", begins).await;
+    agents[0].script(|script| script.failing = vec!["tcp: refused".into(); 2]);
+    agents[0].may_finish.add_permits(1000);
+    let (phase, reason) = fixture.ended(run).await;
+    assert_eq!(phase, RunPhase::Failed, "{reason}");
+    assert!(reason.starts_with("ring01 is not healthy"), "{reason}");
+    assert_eq!(begun(&log), ["ring01"]);
+}
