@@ -18,6 +18,7 @@ use crate::wait::wait_until;
 use crate::webapp;
 
 const STATES: &str = "/srv/brine/states";
+const DISK: &str = "/var/lib/disk";
 
 /// A lab with the reference fleet in it, or a part of that.
 #[derive(Debug)]
@@ -180,7 +181,12 @@ impl Fleet {
             host.wipe()?;
         }
         self.lab
-            .boot(name, &self.images, &self.agent_layer(), Some(join))
+            .boot(name, &self.images, &self.agent_layer(), Some(join))?;
+        // Stands for the disk of its own that a member of a volume has.
+        if nodes::find(name)?.role() == Some("backend") {
+            host.succeed(&format!("mkdir -p {DISK}"));
+        }
+        Ok(())
     }
 
     /// Registers and boots one more host of the list, and waits until it is connected.
@@ -384,7 +390,8 @@ impl Fleet {
         // Writers run in the operator's seat. Grafana's packages cannot be had here.
         let more = format!(
             "haproxy:\n  postgres_from: [{}]\nkeepalived:\n  address: {}/24\n  interface: host0\n\
-             grafana:\n  install: false\n  group: root\nglusterfs:\n  on_root: true\n",
+             grafana:\n  install: false\n  group: root\nglusterfs:\n  on_root: true\n  device: {DISK}\n  \
+             filesystem: none\n  options: [bind]\n",
             nodes::OPERATOR,
             nodes::FRONT,
         );

@@ -1,6 +1,8 @@
 //! A server in a temporary directory, and an operator for it.
 
+use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use brine_model::name::NodeName;
@@ -103,16 +105,22 @@ fn write_states(root: &Path) {
     );
 }
 
+/// An address that nobody else takes while its server is down: each fixture has a loopback address
+/// to itself, and the port is one that is never given to a client that asks for any.
+fn address_of_its_own() -> SocketAddr {
+    static FIXTURES: AtomicU8 = AtomicU8::new(1);
+    let [low, middle, ..] = std::process::id().to_le_bytes();
+    let fixture = FIXTURES.fetch_add(1, Ordering::Relaxed);
+    SocketAddr::from(([127, middle, low, fixture], 4640))
+}
+
 impl Fixture {
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path();
         let states = root.join("states");
         write_states(&states);
-        // A port that is free now: the server is restarted on it.
-        let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
-        let listen = socket.local_addr().expect("an address");
-        drop(socket);
+        let listen = address_of_its_own();
         let data = DataPaths::new(root.join("data"));
         let options = InitOptions {
             config: root.join("server.yaml"),

@@ -95,8 +95,13 @@ pub(crate) fn whole(fleet: &Fleet) -> Topology {
 
 /// A writer through both balancers that has begun to write.
 pub(crate) fn writer(fleet: &Fleet) -> Writer {
+    writer_through(fleet, &BALANCERS)
+}
+
+/// A writer through these that has begun to write.
+pub(crate) fn writer_through(fleet: &Fleet, fronts: &[&str]) -> Writer {
     let login = Login::of_application(fleet.lab(), "backend01").expect("the application's login");
-    let writer = Writer::start(fleet.lab(), &BALANCERS, &login).expect("a writer");
+    let writer = Writer::start(fleet.lab(), fronts, &login).expect("a writer");
     wait_until("the writer writes", Duration::from_secs(30), || {
         Ok(writer.acked() > 20)
     })

@@ -24,7 +24,7 @@ fn holders(fleet: &Fleet) -> Vec<&'static str> {
 }
 
 /// Waits until exactly one has it, and gives who.
-fn holder(fleet: &Fleet) -> &'static str {
+pub(crate) fn holder(fleet: &Fleet) -> &'static str {
     let mut seen = Vec::new();
     wait_until("one holder of the address", Duration::from_secs(30), || {
         seen = holders(fleet);

@@ -4,6 +4,7 @@
 //! They need root and run only where `BRINE_LAB` is set: `cargo lab test` does that. With
 //! `BRINE_LAB_ATTACH` they use the lab of that name, which is running already.
 
+mod any_host;
 mod apply;
 mod backends;
 mod cold_boot;
@@ -14,6 +15,7 @@ mod durability;
 mod failover;
 mod formation;
 mod front;
+mod grafana;
 mod interrupted;
 mod monitoring;
 mod release;

@@ -10,14 +10,14 @@ use serde_json::Value;
 
 use crate::database::{self, nothing_lost, prober};
 
-const HOST: &str = "grafana01";
+pub(crate) const HOST: &str = "grafana01";
 
 /// What Telegram says to a message.
 const TAKEN: &str =
     r#"{"ok":true,"result":{"message_id":1,"date":1,"chat":{"id":42,"type":"private"},"text":""}}"#;
 
 /// A query's series: the value for each (job, instance).
-fn query(fleet: &Fleet, query: &str) -> BTreeMap<(String, String), String> {
+pub(crate) fn query(fleet: &Fleet, query: &str) -> BTreeMap<(String, String), String> {
     let url = "http://127.0.0.1:8428/api/v1/query";
     let command = format!("curl -sf --data-urlencode 'query={query}' {url}");
     let answer = fleet.host(HOST).run(&command);

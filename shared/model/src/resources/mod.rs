@@ -24,6 +24,7 @@ mod hosts_entry;
 mod line;
 mod lines;
 mod managed;
+mod mount;
 mod owed;
 mod package;
 mod patroni;
@@ -72,6 +73,7 @@ static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
         Kind::of::<service::Fields>(),
         Kind::of::<unit::Fields>(),
         Kind::of::<drop_in::Fields>(),
+        Kind::of::<mount::Fields>(),
         Kind::of::<user::Fields>(),
         Kind::of::<group::Fields>(),
         Kind::of::<timezone::Fields>(),
