@@ -72,7 +72,8 @@ fn moves(fleet: &Fleet, to: &str) {
 #[test]
 fn the_address_moves_and_comes_back_only_when_it_must() {
     let Some(fleet) = super::fleet() else { return };
-    let (first, second) = (holder(&fleet), other(holder(&fleet)));
+    let first = holder(&fleet);
+    let second = other(first);
 
     let clients = client(&fleet);
     let host = fleet.host(first);
@@ -105,7 +106,8 @@ fn the_address_moves_and_comes_back_only_when_it_must() {
 #[test]
 fn a_balancer_is_taken_out_and_back() {
     let Some(fleet) = super::fleet() else { return };
-    let (first, second) = (holder(&fleet), other(holder(&fleet)));
+    let first = holder(&fleet);
+    let second = other(first);
     let clients = client(&fleet);
     let out = fleet.ctl(&format!("do node={first} keepalived.release --yes"));
     assert_eq!(out.code, 0, "{out}");
