@@ -44,7 +44,6 @@ impl Row {
 }
 
 #[test]
-#[ignore = "the role backend does not have glusterfs yet"]
 fn whichever_host_dies_the_service_goes_on() {
     let Some(fleet) = super::fleet() else { return };
     let mut hosts = nodes::fleet();

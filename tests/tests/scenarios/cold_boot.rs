@@ -9,7 +9,6 @@ use crate::any_host;
 use crate::database::{self, sql};
 
 #[test]
-#[ignore = "the role backend does not have glusterfs yet"]
 fn everything_comes_back_by_itself() {
     let Some(fleet) = super::fleet() else { return };
     let rows = "create table if not exists cold (n int); insert into cold values (1)";

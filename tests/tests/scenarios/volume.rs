@@ -74,7 +74,6 @@ impl Scribe {
 }
 
 #[test]
-#[ignore = "the role backend does not have glusterfs yet"]
 fn a_member_without_power_costs_a_stall_and_no_file() {
     let Some(fleet) = super::fleet() else { return };
     whole(&fleet);
@@ -105,7 +104,6 @@ fn a_member_without_power_costs_a_stall_and_no_file() {
 
 /// As the README says it.
 #[test]
-#[ignore = "the role backend does not have glusterfs yet"]
 fn a_member_that_is_lost_is_replaced_and_gets_its_copy() {
     let Some(fleet) = super::fleet() else { return };
     whole(&fleet);

@@ -31,7 +31,7 @@ func main() {
 	listen := environment("LISTEN", ":8090")
 	greeting := environment("GREETING", "Hello")
 	release := environment("RELEASE", "unknown")
-	image := filepath.Join(environment("STATIC", "/srv/static"), "image.png")
+	image := &picture{path: filepath.Join(environment("STATIC", "/srv/static"), "image.png")}
 	host, err := os.Hostname()
 	if err != nil {
 		log.Fatalf("cannot tell the host name: %v", err)
@@ -49,9 +49,7 @@ func main() {
 		}
 		fmt.Fprintf(w, "%s from %s\n", greeting, host)
 	})
-	pages.HandleFunc("/image", func(w http.ResponseWriter, r *http.Request) {
-		serveFile(w, r, image)
-	})
+	pages.Handle("/image", image)
 	pages.HandleFunc("/db", func(w http.ResponseWriter, r *http.Request) {
 		version, err := database.version(r.Context())
 		if err != nil {
@@ -69,6 +67,12 @@ func main() {
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
 		if isDraining() {
 			http.Error(w, "draining", http.StatusNotFound)
+			return
+		}
+		// After a boot the volume may come later. Once it was there, its absence takes nobody out:
+		// what else is asked for goes on.
+		if !image.known() {
+			http.Error(w, "the picture was not read yet", http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "ok")
@@ -113,24 +117,6 @@ func main() {
 	}
 	<-finished
 	database.close()
-}
-
-// serveFile opens the file anew for each request, so that a volume may come and go.
-func serveFile(w http.ResponseWriter, r *http.Request, path string) {
-	file, err := os.Open(path)
-	if err != nil {
-		log.Printf("/image: %v", err)
-		http.Error(w, "the picture cannot be read", http.StatusServiceUnavailable)
-		return
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		log.Printf("/image: %s is not a file that can be read: %v", path, err)
-		http.Error(w, "the picture cannot be read", http.StatusServiceUnavailable)
-		return
-	}
-	http.ServeContent(w, r, filepath.Base(path), info.ModTime(), file)
 }
 
 // named says in every answer who gave it.
