@@ -146,12 +146,7 @@ impl Fleet {
                     })
                 })
                 .collect();
-            booting
-                .into_iter()
-                .try_for_each(|thread| match thread.join() {
-                    Ok(result) => result,
-                    Err(_) => bail!("a boot failed"),
-                })
+            booting.into_iter().try_for_each(joined)
         })?;
         progress("waiting until all have enrolled");
         self.wait_connected(Duration::from_secs(60))
@@ -226,6 +221,22 @@ impl Fleet {
         host.wipe()
     }
 
+    /// Boots every node that is off, all at once: clusters come up with enough of their members only.
+    ///
+    /// # Errors
+    /// One of them does not come up.
+    pub fn power_on(&self) -> Result<()> {
+        let hosts = self.nodes().into_iter().map(|node| self.host(node.name));
+        let off: Vec<Host> = hosts.filter(|host| !host.is_on()).collect();
+        std::thread::scope(|scope| {
+            let booting: Vec<_> = off
+                .iter()
+                .map(|host| scope.spawn(|| host.power_on()))
+                .collect();
+            booting.into_iter().try_for_each(joined)
+        })
+    }
+
     /// Waits until all nodes are connected.
     ///
     /// # Errors
@@ -253,10 +264,9 @@ impl Fleet {
             if host.is_on() {
                 host.thaw()?;
                 host.heal()?;
-            } else {
-                host.power_on()?;
             }
         }
+        self.power_on()?;
         self.copy_states(&nodes)?;
         self.wait_connected(Duration::from_secs(90))?;
         let mut last = self.ctl("apply all --yes");
@@ -410,6 +420,11 @@ impl Fleet {
         }
         Ok(())
     }
+}
+
+/// What a thread that boots a host came to.
+fn joined(thread: std::thread::ScopedJoinHandle<'_, Result<()>>) -> Result<()> {
+    thread.join().unwrap_or_else(|_| bail!("a boot failed"))
 }
 
 fn token(reply: &Value) -> Result<String> {

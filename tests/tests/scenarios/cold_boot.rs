@@ -2,44 +2,42 @@
 
 use std::time::{Duration, Instant};
 
-use lab::nodes;
-use lab::wait_until;
+use lab::fleet::Fleet;
 
 use crate::any_host;
-use crate::database::{self, sql};
+use crate::database;
+
+/// What is not up, host by host.
+fn states(fleet: &Fleet) -> String {
+    let nodes = fleet.nodes().into_iter().map(|node| {
+        let told = fleet.host(node.name).run(
+            "systemctl is-system-running; systemctl list-jobs --no-legend; systemctl --failed --no-legend",
+        );
+        format!("{}: {}", node.name, told.stdout)
+    });
+    nodes.collect()
+}
 
 #[test]
 fn everything_comes_back_by_itself() {
     let Some(fleet) = super::fleet() else { return };
-    let rows = "create table if not exists cold (n int); insert into cold values (1)";
+    let sql = |statement: &str| database::sql(&fleet, &database::whole(&fleet).leader, statement);
+    // What a run that failed left.
+    sql("drop table if exists cold");
+    sql("create table cold (n int)");
     for round in 1..=super::rounds(1, 10) {
-        let leader = database::whole(&fleet).leader;
-        sql(&fleet, &leader, rows);
-        let hosts: Vec<_> = nodes::fleet()
-            .iter()
-            .map(|node| fleet.host(node.name))
-            .collect();
-        for host in &hosts {
+        sql("insert into cold values (1)");
+        for node in fleet.nodes() {
+            let host = fleet.host(node.name);
             host.power_cut().expect("the power is cut");
         }
         let begin = Instant::now();
-        for host in &hosts {
-            host.power_on().expect("it boots");
-        }
-        let mut left = Vec::new();
-        wait_until("every host to run", Duration::from_secs(180), || {
-            left = hosts
-                .iter()
-                .map(|host| host.run("systemctl is-system-running").stdout)
-                .filter(|state| state.trim() != "running")
-                .collect();
-            Ok(left.is_empty())
-        })
-        .unwrap_or_else(|error| panic!("{error:#}: {left:?}"));
+        fleet
+            .power_on()
+            .unwrap_or_else(|error| panic!("{error:#}: {}", states(&fleet)));
         any_host::serves(&fleet);
         let took = begin.elapsed().as_secs();
-        let leader = database::whole(&fleet).leader;
-        let kept = sql(&fleet, &leader, "select count(*) from cold");
+        let kept = sql("select count(*) from cold");
         assert_eq!(kept, round.to_string(), "rows that were there before");
         super::figure(&format!(
             "cold boot {round}: everything answers after {took} s"
@@ -55,6 +53,5 @@ fn everything_comes_back_by_itself() {
         let again = fleet.ctl("plan --detailed-exit-code all");
         assert_eq!(again.code, 0, "nothing is left to do:\n{again}");
     }
-    let leader = database::whole(&fleet).leader;
-    sql(&fleet, &leader, "drop table cold");
+    sql("drop table cold");
 }
