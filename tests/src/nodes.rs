@@ -35,7 +35,7 @@ pub struct Machine {
 }
 
 /// Every host, sorted by address.
-pub const MACHINES: [Machine; 12] = [
+pub const MACHINES: [Machine; 13] = [
     machine("brine01", 10, Part::Server),
     machine("balancer01", 11, Part::Member("balancer")),
     machine("balancer02", 12, Part::Member("balancer")),
@@ -48,6 +48,7 @@ pub const MACHINES: [Machine; 12] = [
     machine("db03", 33, Part::Member("db")),
     machine("db04", 34, Part::Spare("db")),
     machine("grafana01", 41, Part::Member("monitoring")),
+    machine("grafana02", 42, Part::Spare("monitoring")),
 ];
 
 const fn machine(name: &'static str, last: u8, part: Part) -> Machine {

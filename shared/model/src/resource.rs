@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::host::{Fingerprint, Host, HostResult, ReadHost};
 use crate::path::AbsolutePath;
+use crate::time::Timestamp;
 use crate::value::Map;
 
 /// `file:/etc/hosts`, `package:haproxy`.
@@ -174,6 +175,30 @@ pub struct Change {
     pub effects: Vec<Effect>,
 }
 
+impl Change {
+    /// One that interrupts nobody, and leaves nothing that others of the plan can be told of.
+    pub fn new(verb: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            verb: verb.into(),
+            text: text.into(),
+            diff: None,
+            impact: Impact::None,
+            effects: Vec::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn with_impact(self, impact: Impact) -> Self {
+        Self { impact, ..self }
+    }
+
+    #[must_use]
+    pub fn with_effects(self, effects: impl IntoIterator<Item = Effect>) -> Self {
+        let effects = effects.into_iter().collect();
+        Self { effects, ..self }
+    }
+}
+
 /// Two texts to compare; how it is drawn is up to `ctl`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Diff {
@@ -216,11 +241,17 @@ pub trait Resource: Send + Sync {
     /// The machine refused; what was done until then stays.
     fn apply(&self, changes: &[Change], host: &mut dyn Host) -> HostResult<()>;
 
-    /// What a dependant compares: file content, package version, unit definition.
+    /// What a dependant compares: file content, package version, unit definition. Default: always the
+    /// same, for what nothing can depend on but by order.
     ///
     /// # Errors
     /// The machine could not be looked at.
-    fn fingerprint(&self, host: &dyn ReadHost) -> HostResult<Fingerprint>;
+    fn fingerprint(&self, _host: &dyn ReadHost) -> HostResult<Fingerprint> {
+        Ok(Fingerprint {
+            digest: Digest::of(b""),
+            changed_at: Some(Timestamp(i64::MIN)),
+        })
+    }
 
     /// Called after the resource was found in sync by an apply; a service notes what it runs on.
     ///

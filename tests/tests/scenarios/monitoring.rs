@@ -1,6 +1,7 @@
 //! Metrics are collected, alerts arrive, and nothing depends on the host that does it.
 
 use std::collections::BTreeMap;
+use std::process::Stdio;
 use std::time::Duration;
 
 use lab::fleet::Fleet;
@@ -9,6 +10,7 @@ use lab::wait_until;
 use serde_json::Value;
 
 use crate::database::{self, nothing_lost, prober};
+use crate::front;
 
 pub(crate) const HOST: &str = "grafana01";
 
@@ -18,9 +20,13 @@ const TAKEN: &str =
 
 /// A query's series: the value for each (job, instance).
 pub(crate) fn query(fleet: &Fleet, query: &str) -> BTreeMap<(String, String), String> {
+    query_on(fleet, HOST, query)
+}
+
+fn query_on(fleet: &Fleet, host: &str, query: &str) -> BTreeMap<(String, String), String> {
     let url = "http://127.0.0.1:8428/api/v1/query";
     let command = format!("curl -sf --data-urlencode 'query={query}' {url}");
-    let answer = fleet.host(HOST).run(&command);
+    let answer = fleet.host(host).run(&command);
     let json: Value = serde_json::from_str(&answer.stdout).unwrap_or_default();
     let series = json["data"]["result"]
         .as_array()
@@ -121,6 +127,14 @@ fn a_threshold_crossed_reaches_telegram() {
     super::figure(&format!("a stopped backend is on Telegram after {took} s"));
     fleet.host("backend03").succeed("systemctl start webapp");
     arrives("the all-clear", &["esolved", "BackendOut", "backend03"]);
+
+    // A keepalived that hangs keeps the address while the other takes it.
+    let hung = fleet.host(front::holder(&fleet));
+    hung.succeed("systemctl kill --signal=STOP keepalived");
+    arrives("that two have the address", &["AddressHeldTwice"]);
+    hung.succeed("systemctl kill --signal=CONT keepalived");
+    arrives("that one has it", &["esolved", "AddressHeldTwice"]);
+    front::holder(&fleet);
     telegram.stop().expect("its report");
 }
 
@@ -145,4 +159,73 @@ fn nothing_depends_on_the_monitoring_host() {
     let report = clients.stop().expect("the prober's report");
     assert_eq!(report.failed, 0, "{report:?}");
     nothing_lost(writer, "the monitoring host's power cut");
+}
+
+/// As the README says it.
+#[test]
+fn monitoring_moves_to_another_host_with_its_history() {
+    let Some(fleet) = super::fleet() else { return };
+    let (old, new) = (HOST, "grafana02");
+    let history =
+        |host: &str| !query_on(&fleet, host, "last_over_time(from_before[1h])").is_empty();
+    // What only the old one can know.
+    fleet.host(old).succeed(
+        "echo \"from_before 42 $(date -d '-2 minutes' +%s%3N)\" | \
+         curl -sf --data-binary @- http://127.0.0.1:8428/api/v1/import/prometheus",
+    );
+    wait_until("the sample to be seen", Duration::from_secs(60), || {
+        Ok(history(old))
+    })
+    .expect("it is seen");
+
+    fleet.add(new).expect("it enrols");
+    let applied = fleet.ctl("apply role=monitoring --yes");
+    assert_eq!(applied.code, 0, "{applied}");
+    bring_history(&fleet, old, new);
+    fleet.remove(old).expect("it goes");
+    let applied = fleet.ctl("apply 'role=monitoring or role=balancer' --yes");
+    assert_eq!(applied.code, 0, "{applied}");
+    wait_until("history and series", Duration::from_secs(60), || {
+        let seen = query_on(&fleet, new, "up{job=\"node\"} == 1");
+        let expected = fleet.nodes();
+        let all = expected
+            .iter()
+            .all(|node| seen.contains_key(&("node".to_owned(), node.name.to_owned())));
+        Ok(history(new) && all && seen.len() == expected.len())
+    })
+    .expect("the new one has all of it");
+    // People get the new one's page.
+    let address = lab::nodes::find(new).expect("of the list").address;
+    for balancer in database::BALANCERS {
+        let config = fleet.host(balancer).succeed("cat /etc/haproxy/haproxy.cfg");
+        assert!(config.contains(&format!("server {new} {address}:")));
+        assert!(!config.contains(&format!("server {old} ")));
+    }
+    let again = fleet.ctl("plan --detailed-exit-code all");
+    assert_eq!(again.code, 0, "nothing is left to do:\n{again}");
+
+    // For who comes next.
+    fleet.add(old).expect("it enrols");
+    fleet.remove(new).expect("it goes");
+}
+
+/// `ssh OLD export | ssh NEW import`.
+fn bring_history(fleet: &Fleet, old: &str, new: &str) {
+    let export =
+        "curl -sf http://127.0.0.1:8428/api/v1/export/native -d 'match[]={__name__!=\"\"}'";
+    let import = "curl -sf -T - -X POST http://127.0.0.1:8428/api/v1/import/native";
+    let shell = |host: &str, script: &str| {
+        let mut command = fleet.host(host).command("sh").expect("it is on");
+        command.args(["-c", script]);
+        command
+    };
+    let mut exported = shell(old, export)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let imported = shell(new, import)
+        .stdin(exported.stdout.take().expect("a pipe"))
+        .status();
+    assert!(exported.wait().expect("it ends").success());
+    assert!(imported.expect("it starts").success());
 }

@@ -3,7 +3,7 @@ use serde_json::{Value as Json, json};
 use super::fake::{FakeHost, FakePackage, Scene, check_converges, check_settles, exit, summary};
 use super::*;
 use crate::host::UnitState;
-use crate::resource::{Change, Impact, ResourceId};
+use crate::resource::{Change, ResourceId};
 
 fn id(text: &str) -> ResourceId {
     text.parse().unwrap()
@@ -267,13 +267,7 @@ fn the_approval_binds() {
 
 #[test]
 fn what_an_approval_covers() {
-    let change = |verb: &str| Change {
-        verb: verb.into(),
-        text: String::new(),
-        diff: None,
-        impact: Impact::None,
-        effects: Vec::new(),
-    };
+    let change = |verb: &str| Change::new(verb, "");
     let check = |outcome: PlanOutcome, covered: &[&str], refused: &[&str]| {
         let planned = Planned {
             id: id("k:x"),

@@ -8,7 +8,7 @@ use crate::deserialize::Error;
 use crate::digest::Digest;
 use crate::host::{FileKind, Fingerprint, Host, HostError, HostResult, ReadHost};
 use crate::path::AbsolutePath;
-use crate::resource::{Change, Effect, Impact, Resource, Subject};
+use crate::resource::{Change, Effect, Resource, Subject};
 
 /// `absent: /etc/nginx/sites-enabled/default`
 #[derive(Deserialize)]
@@ -47,15 +47,13 @@ impl Absent {
         let what = what
             .map(|kind| format!(", {}", kind_in_words(kind)))
             .unwrap_or_default();
-        vec![Change {
-            verb: "remove".to_owned(),
-            text: format!("remove {}{what}", self.path),
-            diff: None,
-            impact: Impact::None,
-            effects: vec![Effect::Absent {
-                path: self.path.clone(),
-            }],
-        }]
+        vec![
+            Change::new("remove", format!("remove {}{what}", self.path)).with_effects([
+                Effect::Absent {
+                    path: self.path.clone(),
+                },
+            ]),
+        ]
     }
 }
 

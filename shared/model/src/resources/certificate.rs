@@ -15,7 +15,7 @@ use crate::host::{
     ReadHost,
 };
 use crate::path::AbsolutePath;
-use crate::resource::{Change, Effect, Impact, Resource, ResourceId, Subject};
+use crate::resource::{Change, Effect, Resource, ResourceId, Subject};
 
 /// `certificate: /etc/etcd/tls/peer.pem`
 #[derive(Deserialize)]
@@ -173,13 +173,7 @@ impl Certificate {
             let parts = [b"to be issued".as_slice(), path.as_str().as_bytes()];
             file_effect(path, Digest::of_parts(parts), &ownership)
         };
-        Change {
-            verb: verb.to_owned(),
-            text,
-            diff: None,
-            impact: Impact::None,
-            effects: self.files().into_iter().map(file).collect(),
-        }
+        Change::new(verb, text).with_effects(self.files().into_iter().map(file))
     }
 
     fn ownership_drift(&self, host: &dyn ReadHost) -> HostResult<Vec<Change>> {
@@ -193,13 +187,10 @@ impl Certificate {
             }
             for (verb, text) in drift(path, &state, &ownership, host)? {
                 let digest = host.digest(path)?.unwrap_or_else(|| Digest::of(b""));
-                changes.push(Change {
-                    verb: verb.to_owned(),
-                    text: format!("{text} of {path}"),
-                    diff: None,
-                    impact: Impact::None,
-                    effects: vec![file_effect(path, digest, &ownership)],
-                });
+                changes.push(
+                    Change::new(verb, format!("{text} of {path}"))
+                        .with_effects([file_effect(path, digest, &ownership)]),
+                );
             }
         }
         Ok(changes)

@@ -12,7 +12,7 @@ use crate::deserialize::{Error, OneOrMany, TextOrSecret};
 use crate::digest::Digest;
 use crate::host::{Fingerprint, Host, HostError, HostResult, Program, ReadHost};
 use crate::path::AbsolutePath;
-use crate::resource::{Change, Effect, Impact, Resource, ResourceId, Subject};
+use crate::resource::{Change, Effect, Resource, ResourceId, Subject};
 use crate::time::Timestamp;
 use crate::value::SecretText;
 
@@ -256,13 +256,13 @@ impl Command {
     }
 
     fn run(&self, why: &str) -> Vec<Change> {
-        vec![Change {
-            verb: "run".to_owned(),
-            text: format!("run `{}`: {why}", in_words(&self.program.argv)),
-            diff: None,
-            impact: Impact::None,
-            effects: vec![Effect::Unknown],
-        }]
+        vec![
+            Change::new(
+                "run",
+                format!("run `{}`: {why}", in_words(&self.program.argv)),
+            )
+            .with_effects([Effect::Unknown]),
+        ]
     }
 }
 

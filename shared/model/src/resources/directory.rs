@@ -9,7 +9,7 @@ use crate::deserialize::Error;
 use crate::digest::Digest;
 use crate::host::{FileKind, Fingerprint, Host, HostResult, Ownership, ReadHost};
 use crate::path::AbsolutePath;
-use crate::resource::{Change, Effect, Impact, Resource, Subject};
+use crate::resource::{Change, Effect, Resource, Subject};
 
 /// `directory: /etc/etcd/tls`. What lies in it is not its business.
 #[derive(Deserialize)]
@@ -49,18 +49,12 @@ impl Declaration for Fields {
 impl Directory {
     fn change(&self, verb: &str, text: String) -> Change {
         let Ownership { mode, owner, group } = self.ownership.clone();
-        Change {
-            verb: verb.to_owned(),
-            text,
-            diff: None,
-            impact: Impact::None,
-            effects: vec![Effect::Directory {
-                path: self.path.clone(),
-                mode,
-                owner,
-                group,
-            }],
-        }
+        Change::new(verb, text).with_effects([Effect::Directory {
+            path: self.path.clone(),
+            mode,
+            owner,
+            group,
+        }])
     }
 }
 

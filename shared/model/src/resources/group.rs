@@ -7,7 +7,7 @@ use super::field::Account;
 use super::user::account_fingerprint;
 use crate::deserialize::Error;
 use crate::host::{Fingerprint, Host, HostError, HostResult, ReadHost};
-use crate::resource::{Change, Effect, Impact, Resource, Subject};
+use crate::resource::{Change, Effect, Resource, Subject};
 
 /// `group: webapp`. Members are the business of `user`.
 #[derive(Deserialize)]
@@ -42,15 +42,9 @@ impl Declaration for Fields {
 
 impl Group {
     fn change(&self, verb: &str, text: String) -> Vec<Change> {
-        vec![Change {
-            verb: verb.to_owned(),
-            text,
-            diff: None,
-            impact: Impact::None,
-            effects: vec![Effect::Group {
-                name: self.name.clone(),
-            }],
-        }]
+        vec![Change::new(verb, text).with_effects([Effect::Group {
+            name: self.name.clone(),
+        }])]
     }
 }
 

@@ -141,13 +141,10 @@ impl ManagedFile {
     /// What would be done to a machine that is not known.
     pub(super) fn intent(&self) -> Vec<Change> {
         let effects = self.body.digest().map(|digest| vec![self.effect(digest)]);
-        vec![Change {
-            verb: "create".to_owned(),
-            text: format!("create {}", self.path),
-            diff: None,
-            impact: Impact::None,
-            effects: effects.unwrap_or_default(),
-        }]
+        vec![
+            Change::new("create", format!("create {}", self.path))
+                .with_effects(effects.unwrap_or_default()),
+        ]
     }
 
     pub(super) fn apply(&self, changes: &[Change], host: &mut dyn Host) -> HostResult<()> {
@@ -205,13 +202,7 @@ impl ManagedFile {
             wanted
         };
         for (verb, text) in drifts {
-            changes.push(Change {
-                verb: verb.to_owned(),
-                text,
-                diff: None,
-                impact: Impact::None,
-                effects: vec![self.effect(held)],
-            });
+            changes.push(Change::new(verb, text).with_effects([self.effect(held)]));
         }
         Ok(changes)
     }

@@ -179,13 +179,9 @@ impl Mount {
             group: "root".to_owned(),
         };
         let there = (verb == "mount").then_some(directory);
-        Change {
-            verb: verb.to_owned(),
-            text,
-            diff: None,
-            impact,
-            effects: there.into_iter().chain([state]).collect(),
-        }
+        Change::new(verb, text)
+            .with_impact(impact)
+            .with_effects(there.into_iter().chain([state]))
     }
 
     fn plan_boot(&self, state: &UnitState) -> Option<Change> {
@@ -243,11 +239,8 @@ impl Mount {
         if host.mark(&self.mark())? != Some(self.what) {
             host.set_mark(&self.mark(), self.what)?;
         }
-        let due = owed::record(&host.unit(self.unit())?, watched);
-        if host.restart_record(self.unit())? != Some(due.clone()) {
-            host.set_restart_record(self.unit(), &due)?;
-        }
-        Ok(())
+        let state = host.unit(self.unit())?;
+        owed::note(self.unit(), &state, watched, host)
     }
 }
 
@@ -308,13 +301,8 @@ impl Resource for Mount {
         Ok(())
     }
 
-    /// The mount: what watches it is owed a restart once something was mounted anew.
     fn fingerprint(&self, host: &dyn ReadHost) -> HostResult<Fingerprint> {
-        let state = host.unit(self.unit())?;
-        Ok(Fingerprint {
-            digest: Digest::of(state.invocation.as_bytes()),
-            changed_at: state.started_at,
-        })
+        owed::process(self.unit(), host)
     }
 
     /// Notes what is mounted, where that is not noted yet: after a boot, a crash, an adoption.

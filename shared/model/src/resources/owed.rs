@@ -14,7 +14,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::host::{Fingerprint, HostResult, ReadHost, RestartRecord, UnitState};
+use crate::digest::Digest;
+use crate::host::{Fingerprint, Host, HostResult, ReadHost, RestartRecord, UnitState};
 use crate::resource::ResourceId;
 
 /// The kernel stamps files by a coarse clock that is up to one tick (10 ms at 100 Hz) behind the
@@ -34,7 +35,7 @@ pub(super) fn look<'a>(
 }
 
 /// The record that says: the process of `unit` runs on `watched`.
-pub(super) fn record(unit: &UnitState, watched: &Watched) -> RestartRecord {
+fn record(unit: &UnitState, watched: &Watched) -> RestartRecord {
     RestartRecord {
         invocation: unit.invocation.clone(),
         watched: watched
@@ -42,6 +43,29 @@ pub(super) fn record(unit: &UnitState, watched: &Watched) -> RestartRecord {
             .map(|(id, print)| (id.clone(), print.digest))
             .collect(),
     }
+}
+
+/// Notes that the process of `unit`, in this state, runs on `watched`, where that is not noted yet.
+pub(super) fn note(
+    unit: &str,
+    state: &UnitState,
+    watched: &Watched,
+    host: &mut dyn Host,
+) -> HostResult<()> {
+    let due = record(state, watched);
+    if host.restart_record(unit)?.as_ref() != Some(&due) {
+        host.set_restart_record(unit, &due)?;
+    }
+    Ok(())
+}
+
+/// The process of a unit: what watches it is owed a restart once it was started anew.
+pub(super) fn process(unit: &str, host: &dyn ReadHost) -> HostResult<Fingerprint> {
+    let state = host.unit(unit)?;
+    Ok(Fingerprint {
+        digest: Digest::of(state.invocation.as_bytes()),
+        changed_at: state.started_at,
+    })
 }
 
 /// Those of `ids` that the process of `unit` has not read as they are now.

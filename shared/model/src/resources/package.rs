@@ -117,13 +117,9 @@ impl Package {
             name: self.name.clone(),
             version,
         }];
-        Change {
-            verb: verb.to_owned(),
-            text,
-            diff: None,
-            impact,
-            effects,
-        }
+        Change::new(verb, text)
+            .with_impact(impact)
+            .with_effects(effects)
     }
 
     fn hold_change(&self, state: &PackageState) -> Option<Change> {
@@ -133,13 +129,7 @@ impl Package {
         } else {
             ("unhold", "no longer hold")
         };
-        Some(Change {
-            verb: verb.to_owned(),
-            text: format!("{text} {}", self.name),
-            diff: None,
-            impact: Impact::None,
-            effects: Vec::new(),
-        })
+        Some(Change::new(verb, format!("{text} {}", self.name)))
     }
 }
 

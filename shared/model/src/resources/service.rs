@@ -7,7 +7,6 @@ use super::field::Unit;
 use super::owed::{self, Watched};
 use super::unit::daemon_reload;
 use crate::deserialize::{Error, OneOrMany};
-use crate::digest::Digest;
 use crate::host::{Fingerprint, Host, HostError, HostResult, ReadHost, UnitState, UnitVerb};
 use crate::resource::{Change, Effect, Impact, Resource, ResourceId, Subject};
 
@@ -81,13 +80,9 @@ impl Service {
             running: self.running,
             enabled: self.enabled,
         };
-        Change {
-            verb: verb.to_owned(),
-            text,
-            diff: None,
-            impact,
-            effects: vec![effect],
-        }
+        Change::new(verb, text)
+            .with_impact(impact)
+            .with_effects([effect])
     }
 
     fn simple(&self, verb: &str) -> Change {
@@ -177,7 +172,7 @@ impl Service {
         // A start of what ran already started nothing.
         let took = verb == UnitVerb::Reload || after.invocation != before.invocation;
         if took && runs(&after) && !watched.is_empty() {
-            host.set_restart_record(&self.unit, &owed::record(&after, &watched))?;
+            owed::note(&self.unit, &after, &watched, host)?;
         }
         Ok(())
     }
@@ -277,14 +272,8 @@ impl Resource for Service {
         Ok(())
     }
 
-    /// The process: what watches a service is owed a restart once this was started anew.
     fn fingerprint(&self, host: &dyn ReadHost) -> HostResult<Fingerprint> {
-        let state = host.unit(&self.unit)?;
-        let digest = Digest::of(state.invocation.as_bytes());
-        Ok(Fingerprint {
-            digest,
-            changed_at: state.started_at,
-        })
+        owed::process(&self.unit, host)
     }
 
     /// Notes what it runs on, where that is not noted yet: after a crash, a reboot, an adoption.
@@ -295,16 +284,11 @@ impl Resource for Service {
         }
         let state = host.unit(&self.unit)?;
         let record = host.restart_record(&self.unit)?;
-        let due = owed::record(&state, &watched);
         let ids = self.watches();
         // Asked once more, of the same look: what changed meanwhile must not count as read.
         let owed = owed::owed(&ids, &state, record.as_ref(), &watched);
-        if owed.is_empty()
-            && runs(&state)
-            && !state.invocation.is_empty()
-            && record != Some(due.clone())
-        {
-            host.set_restart_record(&self.unit, &due)?;
+        if owed.is_empty() && runs(&state) && !state.invocation.is_empty() {
+            owed::note(&self.unit, &state, &watched, host)?;
         }
         Ok(())
     }

@@ -88,13 +88,7 @@ impl SharedFile {
 
     /// For a machine that is not known.
     pub(super) fn intent(&self, verb: &str, text: String) -> Vec<Change> {
-        vec![Change {
-            verb: verb.to_owned(),
-            text,
-            diff: None,
-            impact: Impact::None,
-            effects: Vec::new(),
-        }]
+        vec![Change::new(verb, text)]
     }
 
     /// Of our part. Since when it is so, only the whole file tells: without a record, a dependant

@@ -8,7 +8,7 @@ use crate::deserialize::{Error, Located};
 use crate::digest::Digest;
 use crate::host::{FileKind, Fingerprint, Host, HostResult, ReadHost};
 use crate::path::AbsolutePath;
-use crate::resource::{Change, Effect, Impact, Resource, Subject};
+use crate::resource::{Change, Effect, Resource, Subject};
 
 /// `symlink: /opt/webapp/current`
 #[derive(Deserialize)]
@@ -44,13 +44,7 @@ impl Symlink {
             path: self.path.clone(),
             target: self.target.clone(),
         };
-        vec![Change {
-            verb: verb.to_owned(),
-            text,
-            diff: None,
-            impact: Impact::None,
-            effects: vec![effect],
-        }]
+        vec![Change::new(verb, text).with_effects([effect])]
     }
 }
 

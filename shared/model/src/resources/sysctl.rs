@@ -11,7 +11,7 @@ use super::managed::{ManagedFile, ownership};
 use crate::deserialize::{Error, Located, TextOrSecret};
 use crate::host::{Fingerprint, Host, HostError, HostResult, Program, ReadHost};
 use crate::path::AbsolutePath;
-use crate::resource::{Change, Impact, Resource, Subject};
+use crate::resource::{Change, Resource, Subject};
 
 /// `sysctl: vm.swappiness`
 #[derive(Deserialize)]
@@ -97,13 +97,7 @@ fn words(text: &str) -> Vec<&str> {
 
 impl Sysctl {
     fn set(&self, text: String) -> Change {
-        Change {
-            verb: "set".to_owned(),
-            text,
-            diff: None,
-            impact: Impact::None,
-            effects: Vec::new(),
-        }
+        Change::new("set", text)
     }
 }
 

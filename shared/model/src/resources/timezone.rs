@@ -8,7 +8,7 @@ use crate::deserialize::Error;
 use crate::digest::Digest;
 use crate::host::{Content, FileKind, Fingerprint, Host, HostError, HostResult, ReadHost};
 use crate::path::AbsolutePath;
-use crate::resource::{Change, Effect, Impact, Resource, Subject};
+use crate::resource::{Change, Effect, Resource, Subject};
 
 const ZONES: &str = "/usr/share/zoneinfo";
 
@@ -63,13 +63,7 @@ impl Timezone {
             owner: "root".to_owned(),
             group: "root".to_owned(),
         };
-        vec![Change {
-            verb: "set".to_owned(),
-            text,
-            diff: None,
-            impact: Impact::None,
-            effects: vec![link, name],
-        }]
+        vec![Change::new("set", text).with_effects([link, name])]
     }
 
     fn content(&self) -> String {

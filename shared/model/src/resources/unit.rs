@@ -10,7 +10,7 @@ use super::{PathField, PathUse};
 use crate::deserialize::{BlobField, Error};
 use crate::host::{Fingerprint, Host, HostError, HostResult, ReadHost};
 use crate::path::AbsolutePath;
-use crate::resource::{Change, Effect, Impact, Resource, Subject};
+use crate::resource::{Change, Effect, Resource, Subject};
 
 /// Where units of the administrator lie: they win over a package's.
 pub(super) const UNITS: &str = "/etc/systemd/system";
@@ -123,15 +123,11 @@ impl Definition {
 
 /// systemd reads its units anew; nothing is stopped or started.
 pub(super) fn daemon_reload(unit: &str) -> Change {
-    Change {
-        verb: "daemon-reload".to_owned(),
-        text: format!("have systemd read {unit} anew"),
-        diff: None,
-        impact: Impact::None,
-        effects: vec![Effect::UnitFile {
+    Change::new("daemon-reload", format!("have systemd read {unit} anew")).with_effects([
+        Effect::UnitFile {
             unit: unit.to_owned(),
-        }],
-    }
+        },
+    ])
 }
 
 impl Resource for UnitFile {

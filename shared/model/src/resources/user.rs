@@ -8,7 +8,7 @@ use crate::deserialize::{Error, Located};
 use crate::digest::Digest;
 use crate::host::{Fingerprint, Host, HostError, HostResult, ReadHost, UserRequest, UserState};
 use crate::path::AbsolutePath;
-use crate::resource::{Change, Effect, Impact, Resource, Subject};
+use crate::resource::{Change, Effect, Resource, Subject};
 
 /// `user: webapp`. What is not given is left as it is, or to the system's defaults.
 #[derive(Deserialize)]
@@ -90,15 +90,9 @@ impl Declaration for Fields {
 
 impl User {
     fn change(&self, verb: &str, text: String) -> Change {
-        Change {
-            verb: verb.to_owned(),
-            text,
-            diff: None,
-            impact: Impact::None,
-            effects: vec![Effect::User {
-                name: self.name.clone(),
-            }],
-        }
+        Change::new(verb, text).with_effects([Effect::User {
+            name: self.name.clone(),
+        }])
     }
 
     fn groups(&self) -> impl Iterator<Item = &String> {

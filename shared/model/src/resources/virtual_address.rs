@@ -9,10 +9,8 @@ use serde_json::Value as Json;
 
 use super::declare::{Declaration, Place};
 use crate::deserialize::Error;
-use crate::digest::Digest;
-use crate::host::{Fingerprint, Host, HostError, HostResult, Program, ReadHost};
+use crate::host::{Host, HostError, HostResult, Program, ReadHost};
 use crate::resource::{Change, Resource, ResourceId, Subject};
-use crate::time::Timestamp;
 use crate::value::{Map, Value};
 
 const LIMIT: Duration = Duration::from_secs(5);
@@ -95,14 +93,6 @@ impl Resource for VirtualAddress {
 
     fn apply(&self, _: &[Change], _: &mut dyn Host) -> HostResult<()> {
         Ok(())
-    }
-
-    /// Always the same: where it is restarts nothing.
-    fn fingerprint(&self, _: &dyn ReadHost) -> HostResult<Fingerprint> {
-        Ok(Fingerprint {
-            digest: Digest::of(b""),
-            changed_at: Some(Timestamp(i64::MIN)),
-        })
     }
 
     fn live(&self, host: &dyn ReadHost) -> HostResult<Map> {

@@ -8,10 +8,8 @@ use super::declare::{Declaration, Place};
 use super::field::{Argv, Period};
 use super::program::{in_words, plain};
 use crate::deserialize::{Error, Located};
-use crate::digest::Digest;
-use crate::host::{Fingerprint, Host, HostError, HostResult, Probe, ReadHost};
-use crate::resource::{Change, Impact, Resource, ResourceId, Subject};
-use crate::time::Timestamp;
+use crate::host::{Host, HostError, HostResult, Probe, ReadHost};
+use crate::resource::{Change, Resource, ResourceId, Subject};
 
 /// `wait_for: etcd answers`. Exactly one of `tcp`, `http` and `command`.
 #[derive(Deserialize)]
@@ -127,13 +125,10 @@ impl WaitFor {
     }
 
     fn wait(&self, now: &str) -> Vec<Change> {
-        vec![Change {
-            verb: "wait".to_owned(),
-            text: format!("wait up to {:?} for {}{now}", self.within, self.what()),
-            diff: None,
-            impact: Impact::None,
-            effects: Vec::new(),
-        }]
+        vec![Change::new(
+            "wait",
+            format!("wait up to {:?} for {}{now}", self.within, self.what()),
+        )]
     }
 }
 
@@ -167,13 +162,5 @@ impl Resource for WaitFor {
             }
             host.pause(PAUSE);
         }
-    }
-
-    /// Always the same: nothing can depend on a wait but by order.
-    fn fingerprint(&self, _: &dyn ReadHost) -> HostResult<Fingerprint> {
-        Ok(Fingerprint {
-            digest: Digest::of(b""),
-            changed_at: Some(Timestamp(i64::MIN)),
-        })
     }
 }

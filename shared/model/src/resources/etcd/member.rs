@@ -11,7 +11,7 @@ use crate::deserialize::{Error, Located, ValueField};
 use crate::digest::Digest;
 use crate::host::{Content, Fingerprint, Host, HostError, HostResult, ReadHost};
 use crate::path::AbsolutePath;
-use crate::resource::{Change, Effect, Impact, Resource, ResourceId, Subject};
+use crate::resource::{Change, Effect, Resource, ResourceId, Subject};
 use crate::value::{Map, Value};
 
 /// `etcd_member: db02`
@@ -236,19 +236,13 @@ impl EtcdMember {
 
     fn change(&self, verb: &str, text: String) -> Change {
         let parts = [b"to be".as_slice(), self.id.name().as_bytes()];
-        Change {
-            verb: verb.to_owned(),
-            text,
-            diff: None,
-            impact: Impact::None,
-            effects: vec![Effect::File {
-                path: self.join_file.clone(),
-                digest: Digest::of_parts(parts),
-                mode: 0o644,
-                owner: "root".to_owned(),
-                group: "root".to_owned(),
-            }],
-        }
+        Change::new(verb, text).with_effects([Effect::File {
+            path: self.join_file.clone(),
+            digest: Digest::of_parts(parts),
+            mode: 0o644,
+            owner: "root".to_owned(),
+            group: "root".to_owned(),
+        }])
     }
 
     fn join_change(&self, dead: &[Member], add: bool) -> Change {

@@ -9,11 +9,9 @@ use super::super::field::Unit;
 use super::client::{AGAIN, Client, Connection, SETTLES, Status, hex};
 use super::marks::Marks;
 use crate::deserialize::{Error, ValueField};
-use crate::digest::Digest;
-use crate::host::{Fingerprint, Host, HostError, HostResult, ReadHost, UnitVerb};
+use crate::host::{Host, HostError, HostResult, ReadHost, UnitVerb};
 use crate::path::AbsolutePath;
-use crate::resource::{Change, Impact, Resource, ResourceId, Subject};
-use crate::time::Timestamp;
+use crate::resource::{Change, Resource, ResourceId, Subject};
 
 /// `etcd_voter: db02`. The fields are those of its `etcd_member`.
 #[derive(Deserialize)]
@@ -161,26 +159,15 @@ impl Resource for EtcdVoter {
     }
 
     fn intent(&self) -> Vec<Change> {
-        vec![Change {
-            verb: "promote".to_owned(),
-            text: "promote the learner to a full member once it has caught up".to_owned(),
-            diff: None,
-            impact: Impact::None,
-            effects: Vec::new(),
-        }]
+        vec![Change::new(
+            "promote",
+            "promote the learner to a full member once it has caught up",
+        )]
     }
 
     fn apply(&self, _: &[Change], host: &mut dyn Host) -> HostResult<()> {
         self.promote(host)?;
         self.wait_until_seen(host)
-    }
-
-    /// Always the same: nothing can depend on it but by order.
-    fn fingerprint(&self, _: &dyn ReadHost) -> HostResult<Fingerprint> {
-        Ok(Fingerprint {
-            digest: Digest::of(b""),
-            changed_at: Some(Timestamp(i64::MIN)),
-        })
     }
 
     fn act(&self, action: &str, host: &mut dyn Host) -> HostResult<String> {

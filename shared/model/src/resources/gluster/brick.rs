@@ -6,10 +6,9 @@ use super::super::declare::{Declaration, Place};
 use super::cli;
 use crate::deserialize::Error;
 use crate::digest::Digest;
-use crate::host::{Fingerprint, Host, HostError, HostResult, ReadHost};
+use crate::host::{Host, HostError, HostResult, ReadHost};
 use crate::path::AbsolutePath;
-use crate::resource::{Change, Impact, Resource, ResourceId, Subject};
-use crate::time::Timestamp;
+use crate::resource::{Change, Resource, ResourceId, Subject};
 use crate::value::{Map, Value};
 
 /// `gluster_brick: /srv/brick`. Tells whether it serves and what is yet to be healed. On a machine
@@ -97,13 +96,7 @@ impl Resource for GlusterBrick {
         if self.generation == 0 {
             return Vec::new();
         }
-        vec![Change {
-            verb: "fill".to_owned(),
-            text: "fill it from the other copies".to_owned(),
-            diff: None,
-            impact: Impact::None,
-            effects: Vec::new(),
-        }]
+        vec![Change::new("fill", "fill it from the other copies")]
     }
 
     fn apply(&self, _: &[Change], host: &mut dyn Host) -> HostResult<()> {
@@ -124,14 +117,6 @@ impl Resource for GlusterBrick {
         }
         let (key, digest) = self.mark();
         host.set_mark(&key, digest)
-    }
-
-    /// Always the same: nothing can depend on it but by order.
-    fn fingerprint(&self, _: &dyn ReadHost) -> HostResult<Fingerprint> {
-        Ok(Fingerprint {
-            digest: Digest::of(b""),
-            changed_at: Some(Timestamp(i64::MIN)),
-        })
     }
 
     fn live(&self, host: &dyn ReadHost) -> HostResult<Map> {

@@ -10,10 +10,9 @@ use super::super::peer::Peer;
 use super::cli::{self, AGAIN, Fellow};
 use crate::deserialize::{Error, ValueField};
 use crate::digest::Digest;
-use crate::host::{Content, Fingerprint, Host, HostError, HostResult, ReadHost, UnitVerb};
+use crate::host::{Content, Host, HostError, HostResult, ReadHost, UnitVerb};
 use crate::path::AbsolutePath;
-use crate::resource::{Change, Impact, Resource, ResourceId, Subject};
-use crate::time::Timestamp;
+use crate::resource::{Change, Resource, ResourceId, Subject};
 use crate::value::{Map, Value};
 
 const INFO: &str = "/var/lib/glusterd/glusterd.info";
@@ -212,13 +211,10 @@ impl Resource for GlusterMember {
         if self.generation == 0 {
             return Vec::new();
         }
-        vec![Change {
-            verb: "take-over".to_owned(),
-            text: "take the place that the pool has for it".to_owned(),
-            diff: None,
-            impact: Impact::None,
-            effects: Vec::new(),
-        }]
+        vec![Change::new(
+            "take-over",
+            "take the place that the pool has for it",
+        )]
     }
 
     fn apply(&self, _: &[Change], host: &mut dyn Host) -> HostResult<()> {
@@ -246,14 +242,6 @@ impl Resource for GlusterMember {
         self.catch_up(&predecessor.told_by, host)?;
         let (key, digest) = self.mark();
         host.set_mark(&key, digest)
-    }
-
-    /// Always the same: nothing can depend on it but by order.
-    fn fingerprint(&self, _: &dyn ReadHost) -> HostResult<Fingerprint> {
-        Ok(Fingerprint {
-            digest: Digest::of(b""),
-            changed_at: Some(Timestamp(i64::MIN)),
-        })
     }
 
     fn live(&self, host: &dyn ReadHost) -> HostResult<Map> {

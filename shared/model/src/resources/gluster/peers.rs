@@ -8,10 +8,8 @@ use super::super::declare::{Declaration, Place};
 use super::super::peer::Peer;
 use super::cli::{self, AGAIN, Fellow};
 use crate::deserialize::{Error, ValueField};
-use crate::digest::Digest;
-use crate::host::{Fingerprint, Host, HostError, HostResult, ReadHost};
-use crate::resource::{Change, Impact, Resource, ResourceId, Subject};
-use crate::time::Timestamp;
+use crate::host::{Host, HostError, HostResult, ReadHost};
+use crate::resource::{Change, Resource, ResourceId, Subject};
 
 /// For all to be connected.
 const MEETS: Duration = Duration::from_secs(60);
@@ -74,16 +72,6 @@ struct Due {
     gone: Vec<String>,
 }
 
-fn change(verb: &str, text: String) -> Change {
-    Change {
-        verb: verb.to_owned(),
-        text,
-        diff: None,
-        impact: Impact::None,
-        effects: Vec::new(),
-    }
-}
-
 impl Resource for GlusterPeers {
     fn subjects(&self) -> Vec<Subject> {
         vec![Subject::Nothing(self.id.clone())]
@@ -94,14 +82,14 @@ impl Resource for GlusterPeers {
         let let_in = format!("let {} into the pool", missing.join(", "));
         let put_out = format!("forget {}, no member any more", gone.join(", "));
         let mut changes = Vec::new();
-        changes.extend((!missing.is_empty()).then(|| change("probe", let_in)));
-        changes.extend((!gone.is_empty()).then(|| change("detach", put_out)));
+        changes.extend((!missing.is_empty()).then(|| Change::new("probe", let_in)));
+        changes.extend((!gone.is_empty()).then(|| Change::new("detach", put_out)));
         Ok(changes)
     }
 
     fn intent(&self) -> Vec<Change> {
         let names: Vec<&str> = self.others.iter().map(|peer| peer.name.as_str()).collect();
-        vec![change(
+        vec![Change::new(
             "probe",
             format!("let {} into the pool", names.join(", ")),
         )]
@@ -131,13 +119,5 @@ impl Resource for GlusterPeers {
             }
             host.pause(AGAIN);
         }
-    }
-
-    /// Always the same: nothing can depend on it but by order.
-    fn fingerprint(&self, _: &dyn ReadHost) -> HostResult<Fingerprint> {
-        Ok(Fingerprint {
-            digest: Digest::of(b""),
-            changed_at: Some(Timestamp(i64::MIN)),
-        })
     }
 }

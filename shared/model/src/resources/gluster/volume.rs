@@ -8,11 +8,9 @@ use super::super::declare::{Declaration, Place};
 use super::super::peer::Peer;
 use super::cli;
 use crate::deserialize::{Error, ValueField};
-use crate::digest::Digest;
-use crate::host::{Fingerprint, Host, HostError, HostResult, ReadHost};
+use crate::host::{Host, HostError, HostResult, ReadHost};
 use crate::path::AbsolutePath;
-use crate::resource::{Change, Impact, Resource, ResourceId, Subject};
-use crate::time::Timestamp;
+use crate::resource::{Change, Resource, ResourceId, Subject};
 
 /// `gluster_volume: static`, with `once`. Its bricks are those that it was made with: a further peer
 /// gets none, and none is ever taken away.
@@ -78,27 +76,20 @@ impl Declaration for Fields {
 
 impl GlusterVolume {
     fn due(&self, host: &dyn ReadHost) -> HostResult<Vec<Change>> {
-        let change = |verb: &str, text: String| Change {
-            verb: verb.to_owned(),
-            text,
-            diff: None,
-            impact: Impact::None,
-            effects: Vec::new(),
-        };
         let found = cli::volume(host, self.id.name())?;
         let mut due = Vec::new();
         if found.is_none() {
             let bricks = self.bricks.join(" ");
-            due.push(change("create", format!("make it of {bricks}")));
+            due.push(Change::new("create", format!("make it of {bricks}")));
         }
         let found = found.unwrap_or_default();
         let other = |(key, value): &(&String, &String)| found.options.get(*key) != Some(*value);
         for (key, value) in self.options.iter().filter(other) {
             let before = found.options.get(key).map_or("", String::as_str);
-            due.push(change("set", format!("{key} {before} → {value}")));
+            due.push(Change::new("set", format!("{key} {before} → {value}")));
         }
         if !found.started {
-            due.push(change("start", "start it".to_owned()));
+            due.push(Change::new("start", "start it"));
         }
         Ok(due)
     }
@@ -115,13 +106,7 @@ impl Resource for GlusterVolume {
 
     fn intent(&self) -> Vec<Change> {
         let verbs = ["create", "set", "start"].into_iter();
-        let change = |verb: &str| Change {
-            verb: verb.to_owned(),
-            text: format!("{verb} the volume"),
-            diff: None,
-            impact: Impact::None,
-            effects: Vec::new(),
-        };
+        let change = |verb: &str| Change::new(verb, format!("{verb} the volume"));
         verbs.map(change).collect()
     }
 
@@ -148,13 +133,5 @@ impl Resource for GlusterVolume {
             return Ok(());
         }
         cli::change(host, &["volume", "start", name])
-    }
-
-    /// Always the same: nothing can depend on it but by order.
-    fn fingerprint(&self, _: &dyn ReadHost) -> HostResult<Fingerprint> {
-        Ok(Fingerprint {
-            digest: Digest::of(b""),
-            changed_at: Some(Timestamp(i64::MIN)),
-        })
     }
 }

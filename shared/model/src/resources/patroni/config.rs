@@ -12,7 +12,7 @@ use super::difference::difference;
 use crate::deserialize::{Error, Located, TextOrSecret, ValueField};
 use crate::digest::Digest;
 use crate::host::{Fingerprint, Host, HostError, HostResult, HttpMethod, ReadHost};
-use crate::resource::{Change, Effect, Impact, Resource, ResourceId, Subject};
+use crate::resource::{Change, Effect, Resource, ResourceId, Subject};
 use crate::time::Timestamp;
 use crate::value::Value;
 
@@ -138,14 +138,8 @@ impl PatroniConfig {
     }
 
     fn change(&self, text: String) -> Vec<Change> {
-        vec![Change {
-            verb: "patch".to_owned(),
-            text,
-            diff: None,
-            impact: Impact::None,
-            // What waits for a restart after this is for Patroni to tell.
-            effects: vec![Effect::Unknown],
-        }]
+        // What waits for a restart after this is for Patroni to tell.
+        vec![Change::new("patch", text).with_effects([Effect::Unknown])]
     }
 
     /// A member acts on what it finds in etcd once in a while. After two more looks, and after

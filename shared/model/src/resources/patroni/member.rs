@@ -145,13 +145,7 @@ impl PatroniMember {
     }
 
     fn restart_change(&self, text: String) -> Vec<Change> {
-        vec![Change {
-            verb: "restart".to_owned(),
-            text,
-            diff: None,
-            impact: Impact::Restart,
-            effects: Vec::new(),
-        }]
+        vec![Change::new("restart", text).with_impact(Impact::Restart)]
     }
 
     /// Whether there is a database anywhere, as far as this member can tell.

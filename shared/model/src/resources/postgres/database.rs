@@ -9,7 +9,7 @@ use super::psql::{Psql, fingerprint, name};
 use super::quote::{checked, identifier, literal};
 use crate::deserialize::{Error, Located};
 use crate::host::{Fingerprint, Host, HostError, HostResult, ReadHost};
-use crate::resource::{Change, Impact, Resource, ResourceId, Subject};
+use crate::resource::{Change, Resource, ResourceId, Subject};
 
 /// `postgres_database: webapp`. What is in it is the application's business.
 #[derive(Deserialize)]
@@ -80,16 +80,6 @@ impl PostgresDatabase {
         self.psql.ask(&sql, host)
     }
 
-    fn change(&self, verb: &str, text: String) -> Change {
-        Change {
-            verb: verb.to_owned(),
-            text,
-            diff: None,
-            impact: Impact::None,
-            effects: Vec::new(),
-        }
-    }
-
     fn create_sql(&self) -> String {
         let mut sql = format!("CREATE DATABASE {}", identifier(&self.name));
         if let Some(owner) = &self.owner {
@@ -123,9 +113,10 @@ impl Resource for PostgresDatabase {
 
     fn plan(&self, host: &dyn ReadHost) -> HostResult<Vec<Change>> {
         let Some(found) = self.look(host)? else {
-            return Ok(vec![
-                self.change("create", format!("create database {}", self.name)),
-            ]);
+            return Ok(vec![Change::new(
+                "create",
+                format!("create database {}", self.name),
+            )]);
         };
         let text = |key: &str| found[key].as_str().unwrap_or_default().to_owned();
         if let Some(encoding) = &self.encoding
@@ -143,7 +134,10 @@ impl Resource for PostgresDatabase {
         let owner = self.owner.as_ref();
         Ok(match owner.filter(|owner| **owner != text("owner")) {
             Some(owner) => {
-                vec![self.change("owner", format!("owner {} → {owner}", text("owner")))]
+                vec![Change::new(
+                    "owner",
+                    format!("owner {} → {owner}", text("owner")),
+                )]
             }
             None => Vec::new(),
         })
@@ -151,11 +145,11 @@ impl Resource for PostgresDatabase {
 
     fn intent(&self) -> Vec<Change> {
         let text = format!("create database {} if there is none", self.name);
-        let create = self.change("create", text);
+        let create = Change::new("create", text);
         let owner = self
             .owner
             .as_ref()
-            .map(|owner| self.change("owner", format!("owner of {} → {owner}", self.name)));
+            .map(|owner| Change::new("owner", format!("owner of {} → {owner}", self.name)));
         std::iter::once(create).chain(owner).collect()
     }
 

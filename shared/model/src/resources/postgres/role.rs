@@ -10,7 +10,7 @@ use super::psql::{Psql, fingerprint, name};
 use super::quote::{checked, identifier, literal};
 use crate::deserialize::{Error, Located, OneOrMany, TextOrSecret};
 use crate::host::{Fingerprint, Host, HostResult, ReadHost};
-use crate::resource::{Change, Impact, Resource, ResourceId, Subject};
+use crate::resource::{Change, Resource, ResourceId, Subject};
 use crate::value::SecretText;
 
 /// `postgres_role: webapp`. What is not given is left as it is, or to PostgreSQL's defaults; but a
@@ -130,23 +130,13 @@ impl PostgresRole {
         missing.map(String::as_str).collect()
     }
 
-    fn change(&self, verb: &str, text: String) -> Change {
-        Change {
-            verb: verb.to_owned(),
-            text,
-            diff: None,
-            impact: Impact::None,
-            effects: Vec::new(),
-        }
-    }
-
     fn password_change(&self) -> Change {
-        self.change("password", format!("set the password of {}", self.name))
+        Change::new("password", format!("set the password of {}", self.name))
     }
 
     fn grant_change(&self, groups: &[&str]) -> Change {
         let text = format!("make {} a member of {}", self.name, groups.join(", "));
-        self.change("grant", text)
+        Change::new("grant", text)
     }
 
     fn create_sql(&self) -> String {
@@ -178,7 +168,7 @@ impl Resource for PostgresRole {
         let found = self.look(host)?;
         match &found {
             None => {
-                changes.push(self.change("create", format!("create role {}", self.name)));
+                changes.push(Change::new("create", format!("create role {}", self.name)));
                 if self.has_password {
                     changes.push(self.password_change());
                 }
@@ -188,7 +178,7 @@ impl Resource for PostgresRole {
                 let may_log_in = found["LOGIN"] == true;
                 if !words.is_empty() {
                     let text = format!("alter {}: {}", self.name, words.join(", "));
-                    changes.push(self.change("alter", text));
+                    changes.push(Change::new("alter", text));
                 }
                 if let Some(password) = &self.password {
                     // Who cannot log in yet cannot be asked.
@@ -209,8 +199,8 @@ impl Resource for PostgresRole {
     fn intent(&self) -> Vec<Change> {
         let name = &self.name;
         let mut changes = vec![
-            self.change("create", format!("create role {name} if there is none")),
-            self.change("alter", format!("alter {name} where it differs")),
+            Change::new("create", format!("create role {name} if there is none")),
+            Change::new("alter", format!("alter {name} where it differs")),
         ];
         if self.has_password {
             changes.push(self.password_change());
