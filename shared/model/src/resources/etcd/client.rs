@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::super::declare::Place;
 use super::super::peer::Peer;
 use crate::deserialize::{Error, ValueField};
-use crate::host::{Host, HostError, HostResult, Program, ProgramOutput, ReadHost};
+use crate::host::{Host, HostError, HostResult, Probe, Program, ProgramOutput, ReadHost};
 use crate::path::AbsolutePath;
 use crate::resource::Subject;
 
@@ -156,7 +156,8 @@ impl Client {
     /// What the peers say of who belongs to the cluster; none where nobody answers.
     pub(super) fn members(&self, host: &dyn ReadHost) -> HostResult<Option<Vec<Member>>> {
         let others = self.endpoints(self.others().map(|peer| &peer.address));
-        if others.is_empty() {
+        self.check_files(host)?;
+        if !self.is_anybody_there(host)? {
             return Ok(None);
         }
         let output = self.look(host, &others, &["member", "list", "-w", "json"])?;
@@ -166,6 +167,21 @@ impl Client {
         let json = parse(&output)?;
         let members = json["members"].as_array().cloned().unwrap_or_default();
         Ok(Some(members.iter().map(Member::of).collect()))
+    }
+
+    /// Whether any peer accepts connections. etcdctl goes on trying for its five seconds where all refuse
+    /// them, which is what the founders of a cluster do.
+    fn is_anybody_there(&self, host: &dyn ReadHost) -> HostResult<bool> {
+        for peer in self.others() {
+            let address = match peer.address.contains(':') {
+                true => format!("[{}]:{}", peer.address, self.client_port),
+                false => format!("{}:{}", peer.address, self.client_port),
+            };
+            if host.probe(&Probe::Tcp(address))?.is_ok() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What the member here says of itself; none where it does not answer.

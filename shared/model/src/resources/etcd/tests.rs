@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde_json::{Value as Json, json};
 
 use super::super::tests::{check_fails, check_plan};
@@ -257,6 +259,14 @@ fn founders() {
     check_live(&host, &[("formed", false.into()), ("voting", false.into())]);
     let text = "found a new cluster together with db01, db03, none of whom answers";
     check_plan(&host, ID, fields(0), &[text]);
+    // Where nobody even accepts a connection, etcdctl is not waited for.
+    let mut empty = host.clone();
+    for peer in ["10.0.0.1:2379", "10.0.0.3:2379"] {
+        empty.holds_from.insert(peer.to_owned(), Duration::MAX);
+    }
+    empty.observed.set(0);
+    check_plan(&empty, ID, fields(0), &[text]);
+    assert_eq!(empty.observed.get(), 0);
     check_converges(&scene(0), &mut host);
     let expected = "# For the first start: once there is data, only the name counts.\n\
                     ETCD_NAME=db02\n\
