@@ -2,9 +2,10 @@
 //!
 //! A role that exists is moved over node by node with all formulas in one step, so that a node is
 //! taken out once; only what is done `once` for the role is a barrier. A role that is being formed is
-//! cut at each formula as well: etcd must stand on all members before Patroni begins on any.
+//! cut around each formula that forms something as well: etcd begins on all members at once, and must
+//! stand on all before Patroni begins on any.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use brine_model::converge::Part;
 use brine_model::name::{FormulaName, NodeName};
@@ -16,6 +17,8 @@ pub(crate) struct NodeShape {
     pub(crate) forming: bool,
     /// The formula of each resource, in order.
     pub(crate) formulas: Vec<FormulaName>,
+    /// Those that members form together.
+    pub(crate) founded: BTreeSet<FormulaName>,
     /// What is done once, with the number of resources before it.
     pub(crate) once: Vec<(u32, ResourceId)>,
 }
@@ -30,9 +33,9 @@ pub(crate) struct Pass {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PassKind {
-    /// Each node does its part. In a role that is being formed: all at once, and then this formula
-    /// must be healthy.
-    Each { forming: Option<FormulaName> },
+    /// Each node does its part. In a role that is being formed: all at once, and then the formulas
+    /// in it must be healthy.
+    Each { forming: bool },
     /// One of the nodes does this.
     Once { resource: ResourceId },
 }
@@ -75,18 +78,22 @@ struct Cut {
 
 fn cut(shape: &NodeShape) -> Vec<Cut> {
     let end = u32::try_from(shape.formulas.len()).unwrap_or(u32::MAX);
-    let formula = |place: u32| shape.formulas.get(place as usize);
+    let barriers = if shape.forming {
+        barriers(shape)
+    } else {
+        BTreeSet::new()
+    };
     let mut cuts = Vec::new();
     let mut from = 0;
     let mut once = shape.once.iter().peekable();
     for place in 0..=end {
         let due = once.peek().is_some_and(|(at, _)| *at <= place);
-        let changes = place > 0 && formula(place) != formula(place - 1);
         let over = place == end;
-        if from < place && (due || over || (shape.forming && changes)) {
-            let forming = formula(place - 1).filter(|_| shape.forming).cloned();
+        if from < place && (due || over || barriers.contains(&place)) {
             cuts.push(Cut {
-                kind: PassKind::Each { forming },
+                kind: PassKind::Each {
+                    forming: shape.forming,
+                },
                 part: Part { from, to: place },
             });
             from = place;
@@ -109,11 +116,34 @@ fn cut(shape: &NodeShape) -> Vec<Cut> {
     {
         // Nothing is left for the last part: it still says that the catalog is the node's own.
         cuts.push(Cut {
-            kind: PassKind::Each { forming: None },
+            kind: PassKind::Each { forming: false },
             part: Part { from: end, to: end },
         });
     }
     cuts
+}
+
+/// Before and behind each formula that members form together. Packages may stand earlier than the
+/// rest of their formula, with those of others: what counts is what follows them.
+fn barriers(shape: &NodeShape) -> BTreeSet<u32> {
+    let mut barriers = BTreeSet::new();
+    for founded in &shape.founded {
+        let is_of = |(_, formula): &(usize, &FormulaName)| *formula == founded;
+        let places = || shape.formulas.iter().enumerate();
+        let Some((last, _)) = places().rfind(is_of) else {
+            continue;
+        };
+        let mut first = last;
+        while first > 0 && shape.formulas.get(first - 1) == Some(founded) {
+            first -= 1;
+        }
+        barriers.extend(
+            [first, last + 1]
+                .into_iter()
+                .filter_map(|at| u32::try_from(at).ok()),
+        );
+    }
+    barriers
 }
 
 #[cfg(test)]
@@ -124,6 +154,10 @@ mod tests {
         NodeShape {
             forming,
             formulas: formulas
+                .iter()
+                .map(|name| name.parse().expect("a name"))
+                .collect(),
+            founded: ["etcd", "patroni"]
                 .iter()
                 .map(|name| name.parse().expect("a name"))
                 .collect(),
@@ -148,10 +182,8 @@ mod tests {
                     .map(|(node, part)| format!("{node} {}-{}", part.from, part.to))
                     .collect();
                 let kind = match &pass.kind {
-                    PassKind::Each { forming: None } => "each".to_owned(),
-                    PassKind::Each {
-                        forming: Some(formula),
-                    } => format!("form {formula}"),
+                    PassKind::Each { forming: false } => "each".to_owned(),
+                    PassKind::Each { forming: true } => "form".to_owned(),
                     PassKind::Once { resource } => format!("once {resource}"),
                 };
                 format!("{kind}: {}", parts.join(", "))
@@ -185,23 +217,38 @@ mod tests {
     }
 
     #[test]
-    fn a_role_that_is_formed_is_cut_at_each_formula() {
+    fn a_role_that_is_formed_is_cut_around_what_is_formed() {
         let db = || {
             shape(
                 true,
-                &["base", "etcd", "etcd", "patroni"],
-                &[(0, "x:early"), (4, "x:late")],
+                &["base", "etcd", "exporter", "etcd", "etcd", "patroni"],
+                &[(0, "x:early"), (6, "x:late")],
             )
         };
         check(
             &[("db01", db()), ("web01", shape(false, &["app"], &[]))],
             &[
                 "once x:early: db01 0-0",
-                "form base: db01 0-1",
-                "form etcd: db01 1-3",
-                "form patroni: db01 3-4",
-                "once x:late: db01 4-4",
+                "form: db01 0-3",
+                "form: db01 3-5",
+                "form: db01 5-6",
+                "once x:late: db01 6-6",
                 "each: web01 0-1",
+            ],
+        );
+    }
+
+    /// Roles that are formed in one wave go side by side, however many barriers each has.
+    #[test]
+    fn what_forms_nothing_is_one_part() {
+        let monitoring = shape(true, &["base", "metrics", "alerts"], &[]);
+        let db = shape(true, &["base", "etcd", "patroni"], &[]);
+        check(
+            &[("db01", db), ("mon01", monitoring)],
+            &[
+                "form: db01 0-1, mon01 0-3",
+                "form: db01 1-2",
+                "form: db01 2-3",
             ],
         );
     }

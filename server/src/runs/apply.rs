@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use brine_model::converge::{Approval, Part};
-use brine_model::name::{FormulaName, NodeName, RoleName};
+use brine_model::name::{NodeName, RoleName};
 use brine_model::resource::ResourceId;
 use brine_wire::run::{NodeState, RunKind, RunPhase};
 use tokio::task::JoinSet;
@@ -111,7 +111,7 @@ impl Driver {
     fn cut(&self, wave: &BTreeSet<NodeName>, campaign: &Campaign) -> Vec<Pass> {
         if self.kind == RunKind::Action || campaign.plans.in_sync() {
             return vec![Pass {
-                kind: PassKind::Each { forming: None },
+                kind: PassKind::Each { forming: false },
                 parts: wave
                     .iter()
                     .map(|node| (node.clone(), deeds::PART))
@@ -126,6 +126,12 @@ impl Driver {
                 formulas: resources
                     .iter()
                     .map(|entry| entry.formula.clone())
+                    .collect(),
+                founded: compiled
+                    .policies
+                    .iter()
+                    .flat_map(|policy| &policy.formed)
+                    .map(|condition| condition.formula.clone())
                     .collect(),
                 once: compiled
                     .once
@@ -145,7 +151,7 @@ impl Driver {
     async fn each(
         &mut self,
         parts: BTreeMap<NodeName, Part>,
-        forming: Option<FormulaName>,
+        forming: bool,
         setup: &mut Setup,
         campaign: &mut Campaign,
     ) -> Result<Stage<()>, StoreError> {
@@ -160,7 +166,7 @@ impl Driver {
             member.work = part.zip(plan).map(|(part, plan)| match self.kind {
                 RunKind::Action => Work::Disturb,
                 // All at once: nobody is served yet, and one that waited for others would be waited for.
-                _ if forming.is_some() => work(plan, *part).min(Work::Quiet),
+                _ if forming => work(plan, *part).min(Work::Quiet),
                 // What was done once concerns it, though it may find nothing to do: it is asked whether
                 // it is well.
                 // The same where this run goes on with another, which may have ended before it asked.

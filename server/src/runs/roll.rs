@@ -34,8 +34,8 @@ type Told = (Input, Option<(u32, u32)>);
 struct Rolling<'a> {
     parts: &'a BTreeMap<NodeName, Part>,
     approvals: &'a BTreeMap<NodeName, Approval>,
-    /// Set where a role is being formed, formula by formula.
-    forming: Option<FormulaName>,
+    /// Where a role is being formed, part by part.
+    forming: bool,
     /// Those whose steps somebody may feel.
     disturbed: Vec<NodeName>,
     tasks: JoinSet<Result<Told, StoreError>>,
@@ -48,7 +48,7 @@ impl Driver {
     pub(super) async fn roll(
         &mut self,
         parts: &BTreeMap<NodeName, Part>,
-        forming: Option<FormulaName>,
+        forming: bool,
         setup: &Setup,
         campaign: &Campaign,
     ) -> Result<Stage<Verdict>, StoreError> {
@@ -187,7 +187,7 @@ impl Driver {
         let serves = self.kind == RunKind::Action || self.previous.contains_key(node);
         // Nor where nothing of it works: one that hangs must be mendable.
         let serves = serves && !self.tally.out.contains(node);
-        if rolling.forming.is_some() || !rolling.disturbed.contains(node) || !serves {
+        if rolling.forming || !rolling.disturbed.contains(node) || !serves {
             return Vec::new();
         }
         each_once(&self.policies_now(node), |policy| &policy.drain)
@@ -204,11 +204,13 @@ impl Driver {
             let mut rest = rest.unwrap_or_default().iter();
             !rest.any(|entry| entry.formula == *formula)
         };
-        if rolling.forming.is_some() || !self.previous.contains_key(&node) {
+        if rolling.forming || !self.previous.contains_key(&node) {
             asked.retain(|health| whole(&health.formula));
         }
-        if let Some(formula) = &rolling.forming {
-            asked.retain(|health| health.formula == *formula);
+        if rolling.forming {
+            let part = rolling.parts.get(&node).copied().unwrap_or(Part::WHOLE);
+            let done = compiled.map_or(&[][..], |compiled| part.of(&compiled.catalog.resources));
+            asked.retain(|health| done.iter().any(|entry| entry.formula == health.formula));
         }
         // From here on it is asked what its new catalog says.
         self.conditions.insert(node.clone(), asked.clone());
@@ -219,7 +221,7 @@ impl Driver {
         }
         // A run that stopped half-way may have left it drained, though nothing is left to change.
         let drained = rolling.disturbed.contains(&node) || self.resumes;
-        let back = if rolling.forming.is_none() && drained && !leaves {
+        let back = if !rolling.forming && drained && !leaves {
             each_once(&self.policies_now(&node), |policy| &policy.undrain)
         } else {
             Vec::new()
@@ -327,7 +329,7 @@ impl Driver {
     /// A step that failed leaves the node as it is, but not out of service: whether it serves is for
     /// those who ask it to find out. Nobody waits for it.
     fn put_back(&mut self, node: &NodeName, rolling: &Rolling<'_>) {
-        if rolling.forming.is_some() || !rolling.disturbed.contains(node) {
+        if rolling.forming || !rolling.disturbed.contains(node) {
             return;
         }
         let recorder = self.recorder.clone();

@@ -504,3 +504,60 @@ fn hostile_texts() {
         .collect();
     assert!(brine_lang::has_errors(&brine_lang::check(&bytes)));
 }
+
+/// One transaction instead of many; what decides about packages, and what they require, stays before.
+#[test]
+fn packages_that_begin_a_formula_join_those_before() {
+    let tree = "
+--- roles/web.yaml
+role: web
+formulas: [base, joins, late, required, account, after]
+--- formulas/base/formula.yaml
+formula: base
+resources:
+  - package: curl
+  - file: /etc/motd
+    content: x
+--- formulas/joins/formula.yaml
+formula: joins
+resources:
+  - package: [aa, bb]
+  - file: /etc/a
+    content: x
+--- formulas/late/formula.yaml
+formula: late
+resources:
+  - file: /etc/c
+    content: x
+  - package: cc
+--- formulas/required/formula.yaml
+formula: required
+resources:
+  - package: dd
+    require: [file:/etc/motd]
+--- formulas/account/formula.yaml
+formula: account
+resources:
+  - group: e
+--- formulas/after/formula.yaml
+formula: after
+resources:
+  - package: ff
+";
+    let compilation = check_compiles(tree, "web01: web");
+    assert_eq!(
+        ids(&compilation, "web01"),
+        [
+            "package:curl",
+            "package:aa",
+            "package:bb",
+            "file:/etc/motd",
+            "file:/etc/a",
+            "file:/etc/c",
+            "package:cc",
+            "package:dd",
+            "group:e",
+            "package:ff",
+        ]
+    );
+}

@@ -199,14 +199,19 @@ fn next_steps(name: &str) {
     };
     say(&format!(
         "
-Play on:
+Open, with `{lab} run operator -- curl -s URL`:
+  http://10.77.0.100/             the application, by way of the balancer that has the address
+  http://10.77.0.100/image        a file of the replicated volume
+  http://10.77.0.100/db           PostgreSQL's version, by way of a balancer
+  http://balancer01:7000/         HAProxy's own page
+Try:
   {lab} enter brine01                       a shell where `ctl` works: ctl status, ctl plan all
-  {lab} run balancer01 -- systemctl stop haproxy; {lab} run brine01 -- ctl plan all
-  {lab} run operator -- curl -s http://10.77.0.100/db      the balancers' own address: / /image /db
-  {lab} fault power-cut backend02           and watch: {lab} run operator -- curl -s http://10.77.0.100/
+  {lab} fault power-cut db01                kill a host; {lab} fault power-on db01
   {lab} fault power-cut balancer01          the address moves; {lab} fault power-on balancer01
+  {lab} run brine01 -- sh -c 'echo \"webapp: {{ greeting: Good day }}\" > /srv/brine/states/data/roles/backend.yaml'
+  {lab} run brine01 -- ctl apply role=backend --yes         a setting changes, one backend at a time
+  {lab} run balancer01 -- systemctl stop haproxy; {lab} run brine01 -- ctl plan all
   {lab} run grafana01 -- curl -s 'http://127.0.0.1:8428/api/v1/query?query=up'
-  states live in /srv/brine/states on brine01: change one and `ctl plan all`
   {lab} destroy                             ends it all"
     ));
 }

@@ -1,4 +1,5 @@
-//! The order to apply a catalog in: as written, but behind what a resource stands on.
+//! The order to apply a catalog in: as written, but behind what a resource stands on, and packages
+//! together.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,6 +45,7 @@ pub(super) fn order(
         issues.push(graph.cycle(&planned, sources));
         return None;
     };
+    let sorted = graph.gather_packages(sorted, &planned);
     let ids = planned
         .iter()
         .map(|planned| planned.entry.id.clone())
@@ -167,6 +169,28 @@ impl Graph {
         (sorted.len() == waiting.len()).then_some(sorted)
     }
 
+    /// Moves packages that begin their formula up to those of the formulas before it: what is adjacent
+    /// is one transaction, and each takes a second or two.
+    fn gather_packages(&self, sorted: Vec<usize>, planned: &[Planned]) -> Vec<usize> {
+        let is_package = |index: usize| planned[index].entry.id.kind() == "package";
+        let formula = |index: usize| &planned[index].entry.formula;
+        let mut gathered: Vec<usize> = Vec::with_capacity(sorted.len());
+        for index in sorted {
+            let place = gathered.iter().rposition(|&earlier| is_package(earlier));
+            let place = place.map_or(gathered.len(), |last| last + 1);
+            let in_the_way = |&earlier: &usize| {
+                !is_indifferent(&planned[earlier])
+                    || formula(earlier) == formula(index)
+                    || self.behind[index].contains_key(&earlier)
+            };
+            let moves = is_package(index)
+                && planned[index].once.is_none()
+                && !gathered[place..].iter().any(in_the_way);
+            gathered.insert(if moves { place } else { gathered.len() }, index);
+        }
+        gathered
+    }
+
     fn cycle(&self, planned: &[Planned], sources: &Sources) -> Issue {
         let path = self.find_cycle();
         let name = |index: usize| format!("`{}`", planned[index].entry.id);
@@ -232,6 +256,22 @@ impl Graph {
         path.pop();
         settled.insert(index);
         None
+    }
+}
+
+/// Whether a package of another formula may as well be installed before this: nothing that decides
+/// which packages there are, makes accounts, or does anything at all.
+fn is_indifferent(planned: &Planned) -> bool {
+    let id = &planned.entry.id;
+    match id.kind() {
+        "file" | "directory" | "symlink" | "line" | "block" => {
+            let of_apt = ["/etc/apt/", "/etc/dpkg/", "/usr/", "/var/"];
+            !of_apt.iter().any(|folder| id.name().starts_with(folder))
+        }
+        "unit" | "drop_in" | "service" | "sysctl" | "timezone" | "hosts_entry" | "wait_for" => {
+            planned.once.is_none()
+        }
+        _ => false,
     }
 }
 
