@@ -156,8 +156,7 @@ impl Client {
     /// What the peers say of who belongs to the cluster; none where nobody answers.
     pub(super) fn members(&self, host: &dyn ReadHost) -> HostResult<Option<Vec<Member>>> {
         let others = self.endpoints(self.others().map(|peer| &peer.address));
-        self.check_files(host)?;
-        if !self.is_anybody_there(host)? {
+        if !self.is_anybody_there(host, self.others().map(|peer| &peer.address))? {
             return Ok(None);
         }
         let output = self.look(host, &others, &["member", "list", "-w", "json"])?;
@@ -169,15 +168,20 @@ impl Client {
         Ok(Some(members.iter().map(Member::of).collect()))
     }
 
-    /// Whether any peer accepts connections. etcdctl goes on trying for its five seconds where all refuse
-    /// them, which is what the founders of a cluster do.
-    fn is_anybody_there(&self, host: &dyn ReadHost) -> HostResult<bool> {
-        for peer in self.others() {
-            let address = match peer.address.contains(':') {
-                true => format!("[{}]:{}", peer.address, self.client_port),
-                false => format!("{}:{}", peer.address, self.client_port),
+    /// Whether any of these accepts connections. etcdctl goes on trying for its five seconds where all
+    /// refuse them, which is what the founders of a cluster do.
+    fn is_anybody_there<'a>(
+        &self,
+        host: &dyn ReadHost,
+        addresses: impl IntoIterator<Item = &'a String>,
+    ) -> HostResult<bool> {
+        self.check_files(host)?;
+        for address in addresses {
+            let at = match address.contains(':') {
+                true => format!("[{address}]:{}", self.client_port),
+                false => format!("{address}:{}", self.client_port),
             };
-            if host.probe(&Probe::Tcp(address))?.is_ok() {
+            if host.probe(&Probe::Tcp(at))?.is_ok() {
                 return Ok(true);
             }
         }
@@ -186,6 +190,9 @@ impl Client {
 
     /// What the member here says of itself; none where it does not answer.
     pub(super) fn status(&self, host: &dyn ReadHost) -> HostResult<Option<Status>> {
+        if !self.is_anybody_there(host, [&self.address])? {
+            return Ok(None);
+        }
         let own = self.endpoints([&self.address]);
         let output = self.look(host, &own, &["endpoint", "status", "-w", "json"])?;
         if output.code != 0 {
@@ -204,16 +211,20 @@ impl Client {
     /// Asks for a read that a quorum has to confirm: the member here, and only where that fails, its
     /// peers, of whom a dead one takes its time. Learners never confirm one.
     pub(super) fn quorum(&self, host: &dyn ReadHost) -> HostResult<Quorum> {
-        let own = self.is_confirmed(host, &self.endpoints([&self.address]))?;
-        let others = self.endpoints(self.others().map(|peer| &peer.address));
-        let any = own || (!others.is_empty() && self.is_confirmed(host, &others)?);
+        let own = self.is_confirmed(host, vec![&self.address])?;
+        let others = self.others().map(|peer| &peer.address);
+        let any = own || self.is_confirmed(host, others.collect())?;
         Ok(Quorum { own, any })
     }
 
     /// Whether a quorum answers through any of these.
-    fn is_confirmed(&self, host: &dyn ReadHost, endpoints: &str) -> HostResult<bool> {
+    fn is_confirmed(&self, host: &dyn ReadHost, addresses: Vec<&String>) -> HostResult<bool> {
+        if !self.is_anybody_there(host, addresses.iter().copied())? {
+            return Ok(false);
+        }
+        let endpoints = self.endpoints(addresses);
         // It exits with 1 where any endpoint is not healthy, and tells of all in any case.
-        let output = self.look(host, endpoints, &["endpoint", "health", "-w", "json"])?;
+        let output = self.look(host, &endpoints, &["endpoint", "health", "-w", "json"])?;
         let Ok(json) = parse(&output) else {
             return Ok(false);
         };
