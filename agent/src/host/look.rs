@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::Duration;
 
 use brine_model::digest::Digest;
 use brine_model::host::{FileKind, FileState, HostError, HostResult};
@@ -14,6 +15,10 @@ use nix::sys::stat::{FileStat, SFlag, fstat};
 
 use super::accounts::Accounts;
 use super::place::{NoPlace, Place, kind};
+
+/// How often, and after what pause, a file is read that another machine replaces: two seconds.
+const ATTEMPTS: u32 = 20;
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// The largest file that is read whole, in bytes.
 const LARGEST: u64 = 64 << 20;
@@ -56,33 +61,56 @@ pub(super) fn stat(
 }
 
 pub(super) fn read(root: &Path, path: &AbsolutePath) -> HostResult<Option<Vec<u8>>> {
-    let Some((file, size)) = open(root, path, "read")? else {
-        return Ok(None);
-    };
-    let failed = |cause: String| HostError::failed(format!("read {path}"), cause);
-    if size > LARGEST {
-        return Err(failed(format!("it has {size} bytes, more than {LARGEST}")));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
-    // It may grow while it is read.
-    file.take(LARGEST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| failed(error.to_string()))?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(failed(format!("it has more than {LARGEST} bytes")));
-    }
-    Ok(Some(bytes))
+    through(root, path, |file, size| {
+        let too_large = || std::io::Error::other(format!("it has more than {LARGEST} bytes"));
+        if size > LARGEST {
+            return Err(too_large());
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+        // It may grow while it is read.
+        file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > LARGEST {
+            return Err(too_large());
+        }
+        Ok(bytes)
+    })
 }
 
 pub(super) fn digest(root: &Path, path: &AbsolutePath) -> HostResult<Option<Digest>> {
-    let Some((file, _)) = open(root, path, "read")? else {
-        return Ok(None);
-    };
-    let mut hasher = blake3::Hasher::new();
-    hasher
-        .update_reader(file)
-        .map_err(|error| HostError::failed(format!("read {path}"), error))?;
-    Ok(Some(Digest::from_bytes(*hasher.finalize().as_bytes())))
+    through(root, path, |file, _| {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(file)?;
+        Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
+    })
+}
+
+/// Reads a file from its beginning, which is begun anew where it vanishes under the reader's hands: on
+/// a volume that several machines share, another one may be replacing it (GlusterFS opens at the
+/// first read, and knows the old file for a second more).
+fn through<T>(
+    root: &Path,
+    path: &AbsolutePath,
+    read: impl Fn(File, u64) -> std::io::Result<T>,
+) -> HostResult<Option<T>> {
+    let mut attempts = 0;
+    loop {
+        let Some((file, size)) = open(root, path, "read")? else {
+            return Ok(None);
+        };
+        match read(file, size) {
+            Ok(found) => return Ok(Some(found)),
+            Err(error) if is_gone(&error) && attempts < ATTEMPTS => {
+                attempts += 1;
+                std::thread::sleep(AGAIN);
+            }
+            Err(error) => return Err(HostError::failed(format!("read {path}"), error)),
+        }
+    }
+}
+
+fn is_gone(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::NotFound
+        || error.kind() == std::io::ErrorKind::StaleNetworkFileHandle
 }
 
 fn find(root: &Path, path: &AbsolutePath, doing: &str) -> HostResult<Option<Place>> {
@@ -121,4 +149,35 @@ fn changed_at(stat: &FileStat) -> Timestamp {
             .saturating_mul(1_000_000_000)
             .saturating_add(stat.st_ctime_nsec),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_replaced_meanwhile_is_read_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a"), "new").unwrap();
+        let path: AbsolutePath = "/a".parse().unwrap();
+        let calls = Cell::new(0);
+        let stale = |kinds: &[ErrorKind]| {
+            calls.set(0);
+            through(folder.path(), &path, |_, size| {
+                let call = calls.get();
+                calls.set(call + 1);
+                kinds.get(call).map_or(Ok(size), |kind| Err(Error::from(*kind)))
+            })
+        };
+        let gone = [ErrorKind::NotFound, ErrorKind::StaleNetworkFileHandle];
+        assert_eq!(stale(&gone), Ok(Some(3)));
+        assert!(stale(&[ErrorKind::PermissionDenied]).is_err());
+        assert_eq!(calls.get(), 1);
+        assert!(stale(&[ErrorKind::NotFound; 100]).is_err());
+        assert_eq!(read(folder.path(), &path), Ok(Some(b"new".to_vec())));
+        assert_eq!(read(folder.path(), &"/b".parse().unwrap()), Ok(None));
+    }
 }
