@@ -7,9 +7,12 @@ use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 
 use crate::commands::act::DoArgs;
 use crate::commands::apply::ApplyArgs;
+use crate::commands::audit::AuditArgs;
 use crate::commands::check::CheckArgs;
+use crate::commands::facts::FactsArgs;
 use crate::commands::nodes::NodesArgs;
 use crate::commands::plan::PlanArgs;
+use crate::commands::query::QueryArgs;
 use crate::commands::render::RenderArgs;
 use crate::commands::runs::RunsArgs;
 use crate::commands::status::StatusArgs;
@@ -82,6 +85,12 @@ pub enum Verb {
     Status(StatusArgs),
     /// List, show, add, accept, set, pause, replace and remove nodes
     Nodes(NodesArgs),
+    /// Show what nodes are, and what has become different
+    Facts(FactsArgs),
+    /// Ask in SQL: packages, services, ports, users, …
+    Query(QueryArgs),
+    /// Ask what comes up again and again, by name
+    Audit(AuditArgs),
     /// Make, list and revoke join tokens
     Tokens(TokensArgs),
     /// Show which ctl this is
@@ -92,7 +101,10 @@ pub enum Verb {
 const GROUPS: &[(&str, &[&str])] = &[
     ("State tree", &["check", "render"]),
     ("Change", &["plan", "apply", "do", "runs"]),
-    ("Fleet", &["status", "nodes", "tokens"]),
+    (
+        "Fleet",
+        &["status", "nodes", "facts", "query", "audit", "tokens"],
+    ),
     ("Other", &["version"]),
 ];
 

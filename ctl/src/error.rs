@@ -57,6 +57,10 @@ pub enum UsageError {
     },
     #[error("no apply has stopped half-way")]
     NothingStopped,
+    #[error("there is no audit `{0}`")]
+    NoAudit(String),
+    #[error("the audit wants other values: `ctl audit {0}`")]
+    AuditValues(String),
 }
 
 impl UsageError {
@@ -68,6 +72,8 @@ impl UsageError {
             Self::NothingToSet { .. } => "give --role, --label, --unlabel or --address".to_owned(),
             Self::LabelTwice(_) => "keep one of --label and --unlabel".to_owned(),
             Self::Target { help, .. } => return help.clone(),
+            Self::NoAudit(_) => "`ctl audit` lists them".to_owned(),
+            Self::AuditValues(_) => "`ctl audit` lists what each asks for".to_owned(),
             Self::NothingStopped => {
                 "see `ctl runs list`; another is named: `ctl apply --resume RUN`".to_owned()
             }

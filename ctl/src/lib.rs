@@ -14,9 +14,11 @@ use std::process::ExitCode;
 use clap::FromArgMatches;
 
 pub mod action;
+pub mod audits;
 pub mod cli;
 pub mod client;
 pub mod commands;
+pub mod csv;
 pub mod env;
 pub mod error;
 pub mod escape;

@@ -16,6 +16,8 @@ pub const CTL_VARIABLE: &str = "BRINE_CTL_CONFIG";
 pub const DEFAULT_DATA: &str = "/var/lib/brine-server";
 pub const DEFAULT_CONFIG: &str = "/etc/brine/server.yaml";
 pub const DEFAULT_CTL: &str = "/etc/brine/ctl.json";
+/// Days.
+pub const DEFAULT_HISTORY: u32 = 90;
 pub const DEFAULT_STATES: &str = "/srv/brine/states";
 
 /// The configuration file. Secrets and keys are never in it: it may be world-readable.
@@ -31,6 +33,12 @@ pub struct Settings {
     /// `host:port` that nodes dial, tried in turn: they are put into join tokens.
     #[serde(default)]
     pub addresses: Vec<String>,
+    /// Days for which it is kept what became different on nodes.
+    #[serde(
+        default = "default_history",
+        skip_serializing_if = "is_default_history"
+    )]
+    pub history: u32,
     /// How long parts of a run may take.
     #[serde(default, skip_serializing_if = "Timeouts::is_usual")]
     pub timeouts: Timeouts,
@@ -62,6 +70,15 @@ impl Timeouts {
     fn is_usual(&self) -> bool {
         *self == Self::default()
     }
+}
+
+const fn default_history() -> u32 {
+    DEFAULT_HISTORY
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks like this")]
+const fn is_default_history(days: &u32) -> bool {
+    *days == DEFAULT_HISTORY
 }
 
 fn default_states() -> PathBuf {
@@ -214,6 +231,9 @@ pub struct Limits {
     pub reconnect: Duration,
     /// At a gate, a member whose health does not hold at once is asked for this long.
     pub gate: Duration,
+    /// Where it is not clear who does what is done once, members are asked for this long: a leader may
+    /// be about to be elected, a member have come back a moment ago.
+    pub choice: Duration,
     /// Who does not answer for this long is not there, though its connection may be.
     pub sign_of_life: Duration,
     /// Between the order to stop and the end of the process.
@@ -229,6 +249,7 @@ impl From<Timeouts> for Limits {
             approval: seconds(timeouts.approval),
             reconnect: Duration::from_secs(5),
             gate: Duration::from_secs(5),
+            choice: Duration::from_secs(20),
             sign_of_life: Duration::from_secs(5),
             shutdown: Duration::from_secs(8),
         }

@@ -22,6 +22,8 @@ pub(crate) struct Context {
     pub authority: Authority,
     /// Signs what runs on nodes, and never a node or an operator.
     pub workload: Authority,
+    /// Turns for queries.
+    pub queries: tokio::sync::Semaphore,
     /// Put into join tokens.
     pub addresses: Vec<String>,
 }

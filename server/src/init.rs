@@ -13,7 +13,7 @@ use brine_transport::join::is_server;
 use brine_transport::peer::Peer;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ConfigError, DEFAULT_STATES, DataPaths, Settings, Timeouts};
+use crate::config::{ConfigError, DEFAULT_HISTORY, DEFAULT_STATES, DataPaths, Settings, Timeouts};
 use crate::files::{self, FileError};
 use crate::serve::{ServeError, identity, workload_authority};
 use crate::store::{AuditEntry, OperatorRecord, Store, StoreError};
@@ -236,6 +236,7 @@ fn settings(options: &InitOptions) -> Result<Settings, InitError> {
         listen: None,
         states: DEFAULT_STATES.into(),
         addresses: Vec::new(),
+        history: DEFAULT_HISTORY,
         timeouts: Timeouts::default(),
     });
     settings.listen = options.listen.or(settings.listen);

@@ -10,6 +10,7 @@ use brine_transport::Alpn;
 use brine_transport::authority::{Authority, AuthorityError};
 use brine_transport::identity::{IdentityError, Key, certificate_from_pem};
 use brine_transport::server::{BindError, Incoming, Listener, ServerIdentity};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +26,12 @@ use crate::{agents, clock, enrol, fleet, operators};
 
 /// Those who watch a run read its last event.
 const LAST_WORDS: Duration = Duration::from_millis(300);
+
+/// Between two looks for what is too old to be kept.
+const FORGETS: Duration = Duration::from_secs(60 * 60);
+
+/// So many queries are answered at a time.
+const QUERIES: usize = 2;
 
 /// Why the server does not run.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +72,8 @@ pub struct Server {
     /// Told to runs when the server stops.
     stopping: CancellationToken,
     limit: Duration,
+    /// For which changes of the inventory are kept.
+    history: Duration,
     _lock: File,
 }
 
@@ -113,6 +122,7 @@ impl Server {
             secrets,
             authority,
             workload,
+            queries: Semaphore::new(QUERIES),
             addresses,
         };
         let context = Arc::new(context);
@@ -121,6 +131,7 @@ impl Server {
             context,
             stopping,
             limit: limits.shutdown,
+            history: Duration::from_secs(u64::from(settings.history) * 24 * 60 * 60),
             _lock: lock,
         })
     }
@@ -138,6 +149,7 @@ impl Server {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let mut connections = JoinSet::new();
         tokio::pin!(shutdown);
+        let mut hourly = tokio::time::interval(FORGETS);
         notify("READY=1");
         loop {
             tokio::select! {
@@ -145,6 +157,9 @@ impl Server {
                 incoming = self.listener.accept() => {
                     let Some(incoming) = incoming else { break };
                     connections.spawn(converse(incoming, Arc::clone(&self.context)));
+                }
+                _ = hourly.tick() => {
+                    connections.spawn(forget(Arc::clone(&self.context), self.history));
                 }
                 // A connection that panics costs that one.
                 Some(ended) = connections.join_next() => {
@@ -184,6 +199,18 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     }
     server.serve(shutdown).await;
     Ok(())
+}
+
+async fn forget(context: Arc<Context>, history: Duration) {
+    match context
+        .store
+        .forget_changes(clock::now().minus(history))
+        .await
+    {
+        Ok(0) => {}
+        Ok(changes) => tracing::info!(changes, "forgot what became different long ago"),
+        Err(error) => tracing::error!(%error, "cannot forget old changes"),
+    }
 }
 
 async fn converse(incoming: Incoming, context: Arc<Context>) {

@@ -169,7 +169,9 @@ mod tests {
             through(folder.path(), &path, |_, size| {
                 let call = calls.get();
                 calls.set(call + 1);
-                kinds.get(call).map_or(Ok(size), |kind| Err(Error::from(*kind)))
+                kinds
+                    .get(call)
+                    .map_or(Ok(size), |kind| Err(Error::from(*kind)))
             })
         };
         let gone = [ErrorKind::NotFound, ErrorKind::StaleNetworkFileHandle];

@@ -13,6 +13,7 @@ mod issuer;
 mod jobs;
 mod locks;
 mod look;
+mod machine;
 mod packages;
 mod place;
 mod probes;
@@ -56,6 +57,7 @@ use crate::state::blobs::Blobs;
 pub use self::apt::VERB as TRANSACTION_VERB;
 pub(crate) use self::issuer::Issuer;
 pub(crate) use self::locks::holder;
+pub(crate) use self::machine::ThisMachine;
 pub use self::transaction::Transaction;
 
 /// This machine.

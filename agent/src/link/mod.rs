@@ -1,6 +1,7 @@
 //! The link to the server: enrolled, connected, and connected again.
 
 pub(crate) mod enroll;
+mod report;
 mod serve;
 mod session;
 pub(crate) mod token;

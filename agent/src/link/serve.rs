@@ -1,5 +1,7 @@
 //! What the server asks.
 
+use std::sync::Arc;
+
 use brine_transport::connection::Connection;
 use brine_transport::limits;
 use brine_transport::stream::{RequestError, Stream};
@@ -7,16 +9,17 @@ use brine_wire::agent::{ServerReply, ServerRequest};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::report::Reporter;
 use crate::jobs::WorkerHandle;
 
 /// Until the connection ends.
-pub(super) async fn run(connection: &Connection, worker: &WorkerHandle) {
+pub(super) async fn run(connection: &Connection, worker: &WorkerHandle, reporter: &Arc<Reporter>) {
     let mut requests = JoinSet::new();
     loop {
         tokio::select! {
             stream = connection.accept() => match stream {
                 Some(stream) => {
-                    requests.spawn(answer(stream, worker.clone()));
+                    requests.spawn(answer(stream, worker.clone(), Arc::clone(reporter)));
                 }
                 None => break,
             },
@@ -29,13 +32,17 @@ pub(super) async fn run(connection: &Connection, worker: &WorkerHandle) {
     }
 }
 
-async fn answer(stream: Stream, worker: WorkerHandle) {
-    if let Err(error) = answer_one(stream, &worker).await {
+async fn answer(stream: Stream, worker: WorkerHandle, reporter: Arc<Reporter>) {
+    if let Err(error) = answer_one(stream, &worker, &reporter).await {
         tracing::debug!(%error, "server request");
     }
 }
 
-async fn answer_one(mut stream: Stream, worker: &WorkerHandle) -> Result<(), RequestError> {
+async fn answer_one(
+    mut stream: Stream,
+    worker: &WorkerHandle,
+    reporter: &Reporter,
+) -> Result<(), RequestError> {
     let request = timeout(limits::STALL, stream.receive_last())
         .await
         .map_err(|_| RequestError::Stalled)??;
@@ -44,6 +51,10 @@ async fn answer_one(mut stream: Stream, worker: &WorkerHandle) -> Result<(), Req
         ServerRequest::JobState(id) => worker.state(id).await,
         ServerRequest::Cancel(id) => worker.cancel(id).await,
         ServerRequest::Ping => return stream.reply(&ServerReply::Pong).await,
+        ServerRequest::Report => {
+            reporter.report(stream.connection()).await;
+            return stream.reply(&ServerReply::Reported).await;
+        }
     };
     match state {
         Some(state) => stream.reply(&ServerReply::Job(state)).await,

@@ -1,9 +1,8 @@
 //! One connection, from the hello to its end.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use brine_model::facts::Facts;
 use brine_model::resources;
 use brine_transport::closed::{Closed, Code};
 use brine_transport::connection::Connection;
@@ -14,18 +13,15 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Ended;
+use super::report::Reporter;
 use super::serve;
-use crate::backoff::fraction;
 use crate::config::Config;
 use crate::jobs::WorkerHandle;
 use crate::state::State;
 use crate::state::applied::Applied;
-use crate::{VERSION, boot, facts};
+use crate::{VERSION, boot};
 
 const ANSWER: Duration = Duration::from_secs(30);
-
-/// Static facts rarely change; a fleet does not look all at once.
-const FACTS: Duration = Duration::from_secs(300);
 
 /// After the server could not keep a result.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -72,13 +68,14 @@ pub(super) async fn serve(
     worker: &WorkerHandle,
     stop: &CancellationToken,
 ) -> Closed {
-    let asked = serve::run(connection, worker);
+    let reporter = Arc::new(Reporter::new(config.root.clone()));
+    let asked = serve::run(connection, worker, &reporter);
     let results = deliver(connection, worker);
     let progress = tell_progress(connection, worker);
-    let facts = send_facts(connection, config.root.clone());
+    let reports = reporter.run(connection);
     tokio::select! {
         closed = connection.closed() => closed,
-        () = async { tokio::join!(asked, results, progress, facts); } => connection.closed().await,
+        () = async { tokio::join!(asked, results, progress, reports); } => connection.closed().await,
         () = stop.cancelled() => {
             connection.close(Code::SHUTDOWN, "the agent stops");
             // quinn's own task sends the last packet.
@@ -136,32 +133,7 @@ async fn tell_progress(connection: &Connection, worker: &WorkerHandle) {
     }
 }
 
-/// On connecting, and when they have changed.
-async fn send_facts(connection: &Connection, root: PathBuf) {
-    let mut sent: Option<Facts> = None;
-    loop {
-        let root = root.clone();
-        let collected = tokio::task::spawn_blocking(move || facts::collect(&root)).await;
-        if let Ok(facts) = collected
-            && sent.as_ref() != Some(&facts)
-        {
-            match ask(connection, &AgentRequest::Facts(facts.clone())).await {
-                Ok(AgentReply::Acknowledged) => sent = Some(facts),
-                Ok(AgentReply::Refused(why)) => tracing::warn!(why, "facts refused"),
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::debug!(%error, "facts were not delivered");
-                    if connection.close_reason().is_some() {
-                        return;
-                    }
-                }
-            }
-        }
-        sleep(FACTS.mul_f64(0.5 + fraction())).await;
-    }
-}
-
-async fn ask<R: DeserializeOwned>(
+pub(super) async fn ask<R: DeserializeOwned>(
     connection: &Connection,
     request: &AgentRequest,
 ) -> Result<R, RequestError> {

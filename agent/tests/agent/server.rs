@@ -238,6 +238,11 @@ impl Shared {
                 self.connections.send((connection.clone(), hello)).unwrap();
                 return;
             }
+            AgentRequest::Inventory(told) => AgentReply::Wanted(told.into_keys().collect()),
+            AgentRequest::Section(section) => {
+                assert!(section.checked().is_some(), "{section:?}");
+                AgentReply::Acknowledged
+            }
             AgentRequest::Blob(digest) => {
                 let found = {
                     let mut script = self.script.lock().unwrap();

@@ -3,11 +3,14 @@
 pub mod act;
 pub mod apply;
 pub mod approval;
+pub mod audit;
 pub mod behind;
 pub mod check;
+pub mod facts;
 pub mod follow;
 pub mod nodes;
 pub mod plan;
+pub mod query;
 pub mod render;
 pub mod runs;
 pub mod status;
@@ -103,6 +106,9 @@ pub async fn dispatch<S: Server>(
         Verb::Runs(args) => runs::run(args, context).await,
         Verb::Status(args) => status::run(args, context).await,
         Verb::Nodes(args) => nodes::run(args, context).await,
+        Verb::Facts(args) => facts::run(args, context).await,
+        Verb::Query(args) => query::run(args, context).await,
+        Verb::Audit(args) => audit::run(args, context).await,
         Verb::Tokens(args) => tokens::run(args, context).await,
     }
 }

@@ -1,6 +1,7 @@
 //! Documents for programs. Their shape is a promise of its own: written out here, so that a wire
 //! type may change without changing what scripts read. Times are RFC 3339, digests hexadecimal.
 
+mod answer;
 mod node;
 mod run;
 
@@ -9,6 +10,7 @@ use brine_model::time::Timestamp;
 use brine_wire::operator::TokenInfo;
 use serde_json::{Value, json};
 
+pub use answer::answer;
 pub use node::{behind, node, nodes, status};
 pub use run::{event, plan, report, run, runs, summary};
 

@@ -1,6 +1,7 @@
 //! Screens: pure functions from wire types to text.
 
 pub mod action;
+pub mod answer;
 pub mod apply;
 pub mod behind;
 pub mod count;

@@ -9,7 +9,7 @@ pub type Cell = (Tone, String);
 /// Rows under headings; a column with nothing in it is left out.
 #[derive(Debug)]
 pub struct Table {
-    headings: Vec<&'static str>,
+    headings: Vec<String>,
     rows: Vec<Vec<Cell>>,
 }
 
@@ -20,9 +20,9 @@ pub fn cell(text: impl Into<String>) -> Cell {
 
 impl Table {
     #[must_use]
-    pub fn new(headings: &[&'static str]) -> Self {
+    pub fn new<T: AsRef<str>>(headings: &[T]) -> Self {
         Self {
-            headings: headings.to_vec(),
+            headings: headings.iter().map(|one| one.as_ref().to_owned()).collect(),
             rows: Vec::new(),
         }
     }
@@ -56,7 +56,7 @@ impl Table {
                 .map(|(_, text)| width(text))
                 .max()
         };
-        let of = |(column, heading): (usize, &&str)| match widest(column) {
+        let of = |(column, heading): (usize, &String)| match widest(column) {
             None | Some(0) => 0,
             Some(widest) => widest.max(width(heading)),
         };

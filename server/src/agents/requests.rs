@@ -41,6 +41,30 @@ async fn answer_one(
             AgentReply::Acknowledged
         }
         AgentRequest::Facts(facts) => keep(facts, node, context).await,
+        AgentRequest::Inventory(told) => {
+            let store = &context.store;
+            match store
+                .compare_inventory(node.clone(), told, clock::now())
+                .await
+            {
+                Ok(wanted) => AgentReply::Wanted(wanted),
+                Err(error) => acknowledged(Err(error)),
+            }
+        }
+        AgentRequest::Section(section) => {
+            if section.checked().is_none() {
+                let table: String = section.table.chars().take(40).collect();
+                tracing::warn!(%node, table, "a table that makes no sense");
+                AgentReply::Refused(format!("this is no table `{table}` as the server knows it"))
+            } else {
+                acknowledged(
+                    context
+                        .store
+                        .set_section(node.clone(), section, clock::now())
+                        .await,
+                )
+            }
+        }
         AgentRequest::Certificate { resource, csr } => {
             certificates::issue(&resource, &csr, node, context).await
         }

@@ -20,7 +20,12 @@ pub(super) fn mutation(request: &OperatorRequest) -> Option<String> {
         | OperatorRequest::Runs { .. }
         | OperatorRequest::Run(_)
         | OperatorRequest::Watch { .. }
-        | OperatorRequest::Render { .. } => return None,
+        | OperatorRequest::Render { .. }
+        | OperatorRequest::Refresh { .. } => return None,
+        // Who has read what of the fleet is worth knowing.
+        OperatorRequest::Query(query) => {
+            format!("query {}", query.sql.chars().take(500).collect::<String>())
+        }
         OperatorRequest::AddNode(node) => {
             format!("add node {} with roles {}", node.name, joined(&node.roles))
         }

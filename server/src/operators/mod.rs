@@ -2,6 +2,7 @@
 //! written into the audit log.
 
 mod describe;
+mod inventory;
 mod nodes;
 mod refuse;
 mod render;
@@ -154,6 +155,8 @@ async fn dispatch(
             reason,
         } => nodes::pause(name, until, reason, context).await,
         OperatorRequest::StartActions(action) => runs::act(action, operator, context).await,
+        OperatorRequest::Query(query) => inventory::query(query, context).await,
+        OperatorRequest::Refresh { target } => inventory::refresh(&target, context).await,
         OperatorRequest::Render { node, path } => render::render(node, &path, context).await,
         // Answered by many: see `answer`.
         OperatorRequest::Watch { .. } => Err(StoreError::Closed.into()),

@@ -1,12 +1,14 @@
 //! Applying: wave after wave, and in each wave pass after pass.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use brine_model::converge::{Approval, Part};
 use brine_model::name::{NodeName, RoleName};
 use brine_model::resource::ResourceId;
 use brine_wire::run::{NodeState, RunKind, RunPhase};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
 
 use super::driver::{Driver, Stage, cancelled};
 use super::health::standing;
@@ -20,6 +22,9 @@ use crate::rollout::{
     NodeShape, Pass, PassKind, Setup, Standing, Verdict, Work, passes, preflight, waves,
 };
 use crate::store::{JobKind, StoreError};
+
+/// Between two questions who does what is done once.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What there is to do, and what was agreed to.
 pub(super) struct Campaign {
@@ -209,7 +214,25 @@ impl Driver {
         let known = campaign.doer.take().filter(|(known, _)| *known == asked);
         let doer = match known {
             Some((_, doer)) => Doer::Member(doer),
-            None => self.doer(resource, nodes).await?,
+            None => {
+                let shared = self.recorder.shared.clone();
+                let end = Instant::now() + shared.limits.choice;
+                loop {
+                    let doer = self.doer(resource, nodes).await?;
+                    let clear = matches!(doer, Doer::Member(_)) || (forms && may_wait);
+                    if clear || Instant::now() >= end {
+                        break doer;
+                    }
+                    tokio::select! {
+                        () = sleep(AGAIN) => {}
+                        () = shared.shutdown.cancelled() => return Ok(Stage::Interrupted),
+                        operator = cancelled(&mut self.mailbox) => {
+                            let over = self.stopped(Verdict::Cancelled(operator), campaign).await?;
+                            return Ok(over.without());
+                        }
+                    }
+                }
+            }
         };
         let doer = match doer {
             Doer::Member(doer) => doer,

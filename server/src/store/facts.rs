@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use brine_model::facts::Facts;
+use brine_model::inventory::{Cell, Row, Section};
 use brine_model::name::NodeName;
 use brine_model::time::Timestamp;
+use brine_model::value::Value;
 use rusqlite::{OptionalExtension, params};
 
 use super::decode::{collect, from_bytes, parsed, to_bytes};
+use super::inventory::{FACTS, replace};
 use super::nodes::{bump, version};
 use super::{Store, StoreError};
 
@@ -15,6 +18,44 @@ use super::{Store, StoreError};
 pub(crate) struct StoredFacts {
     pub facts: Facts,
     pub at: Timestamp,
+}
+
+/// A row for each fact, lists by number.
+fn flattened(facts: &Facts) -> Section {
+    fn walk(path: &str, value: &Value, rows: &mut Vec<Row>) {
+        let below = |name: &str| match path {
+            "" => name.to_owned(),
+            path => format!("{path}.{name}"),
+        };
+        let cell = match value {
+            Value::Map(map) => {
+                return map
+                    .iter()
+                    .for_each(|(name, value)| walk(&below(name), value, rows));
+            }
+            Value::List(items) => {
+                return items
+                    .iter()
+                    .enumerate()
+                    .for_each(|(at, value)| walk(&below(&at.to_string()), value, rows));
+            }
+            Value::Integer(number) => Cell::Integer(*number),
+            Value::String(text) => Cell::Text(text.clone()),
+            Value::Null => Cell::Null,
+            Value::Bool(yes) => Cell::Text(yes.to_string()),
+            Value::Float(number) => Cell::Text(number.to_string()),
+            // No fact is one.
+            Value::Blob(_) | Value::Secret(_) => return,
+        };
+        rows.push(vec![Cell::Text(path.to_owned()), cell]);
+    }
+    let mut rows = Vec::new();
+    walk("", &facts.to_value(), &mut rows);
+    rows.sort_unstable();
+    Section {
+        table: FACTS.name.to_owned(),
+        rows,
+    }
 }
 
 impl Store {
@@ -45,6 +86,7 @@ impl Store {
             )?;
             if before.as_deref() != Some(&bytes) {
                 bump(db, "facts")?;
+                replace(db, FACTS, &node, &flattened(&facts), at)?;
             }
             Ok(())
         })

@@ -5,7 +5,11 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// Appended to, never changed: a step that has run anywhere is history.
-const STEPS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+];
 
 /// Brings the database to the newest schema, each step in a transaction of its own.
 pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {

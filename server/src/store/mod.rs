@@ -10,14 +10,18 @@ mod decode;
 mod enrolment;
 mod events;
 mod facts;
+mod inventory;
 mod jobs;
 mod migrations;
 mod nodes;
 mod operators;
+mod query;
 mod runs;
 mod thread;
 mod tokens;
 
+#[cfg(test)]
+mod query_tests;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +31,7 @@ pub(crate) use enrolment::{NewNode, Pending};
 pub(crate) use jobs::{JobKind, Recorded};
 pub(crate) use nodes::{NodeRecord, Registered};
 pub(crate) use operators::OperatorRecord;
+pub(crate) use query::{QueryError, query};
 pub(crate) use runs::{NewRun, NodeUpdate, RunCatalog};
 pub(crate) use thread::Store;
 pub(crate) use tokens::TokenRecord;

@@ -21,9 +21,9 @@ use super::{
 };
 use crate::enrol::{Asked, Decision};
 
-const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+pub(super) const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
-fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+pub(super) fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     text.parse().expect("a name")
 }
 
@@ -56,7 +56,7 @@ fn asked(host: &str, secret: Option<&str>, key: &str) -> Asked {
 }
 
 /// A store with one enrolled backend.
-async fn with_backend(folder: &Path) -> (Store, NodeName) {
+pub(super) async fn with_backend(folder: &Path) -> (Store, NodeName) {
     let store = open(folder);
     store.add_token(token(None, "pool")).await.expect("kept");
     let decision = store

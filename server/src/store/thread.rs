@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{StoreError, migrations};
+use super::{StoreError, inventory, migrations};
 
 /// Calls that wait; a caller beyond waits for a place.
 const QUEUE: usize = 1024;
@@ -20,6 +20,8 @@ type Work = Box<dyn FnOnce(&mut Connection) + Send>;
 pub(crate) struct Store {
     work: mpsc::Sender<Work>,
     pub(super) blobs: PathBuf,
+    /// The database itself, for who only reads.
+    pub(crate) path: PathBuf,
 }
 
 impl Store {
@@ -53,6 +55,7 @@ impl Store {
             .pragma_update(None, "foreign_keys", true)
             .map_err(open)?;
         migrations::run(&mut connection)?;
+        inventory::prepare(&mut connection)?;
         let (work, mut queue) = mpsc::channel::<Work>(QUEUE);
         std::thread::Builder::new()
             .name("store".into())
@@ -65,6 +68,7 @@ impl Store {
         Ok(Self {
             work,
             blobs: blobs.to_owned(),
+            path: path.to_owned(),
         })
     }
 

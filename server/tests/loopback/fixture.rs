@@ -31,6 +31,7 @@ const LIMITS: Limits = Limits {
     approval: Duration::from_secs(20),
     reconnect: Duration::from_millis(300),
     gate: Duration::from_secs(1),
+    choice: Duration::from_secs(2),
     sign_of_life: Duration::from_secs(1),
     shutdown: Duration::from_secs(4),
 };

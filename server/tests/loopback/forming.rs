@@ -171,3 +171,26 @@ async fn with_two_leaders_nobody_does_it() {
         assert!(!has.iter().any(|has| has.contains(ONCE)), "{has:?}");
     }
 }
+
+/// A leader is being elected, or a member has just come back: it is asked again before anybody gives up.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_it_may_be_clear_only_a_moment_later() {
+    let (fixture, log) = fixture().await;
+    let agents = formed(&fixture, &log, &NAMES, "ring").await;
+    for agent in &agents {
+        agent.script(|script| script.live = tells("ring", &[("role", "replica")]));
+    }
+    let run = fixture.apply("role=ring").await;
+    let all_have = async || {
+        NAMES
+            .iter()
+            .all(|node| !noted(&log, node, "has patroni_member:member").is_empty())
+    };
+    fixture.wait_until("what comes before", all_have).await;
+    let before = noted(&log, "ring02", "tells").len();
+    let asked = async || noted(&log, "ring02", "tells").len() > before;
+    fixture.wait_until("the question", asked).await;
+    agents[1].script(|script| script.live = tells("ring", &[("role", "leader")]));
+    fixture.succeeds(run).await;
+    assert!(noted(&log, "ring02", "has").contains(&format!("has {ONCE}")));
+}

@@ -64,6 +64,7 @@ impl Worker {
                         ServerReply::Job(worker.state(id))
                     }
                     ServerRequest::Ping => ServerReply::Pong,
+                    ServerRequest::Report => ServerReply::Reported,
                 };
                 let _ = stream.reply(&reply).await;
             });

@@ -12,6 +12,7 @@ pub mod digest;
 pub mod expression;
 pub mod facts;
 pub mod host;
+pub mod inventory;
 pub mod live;
 pub mod name;
 pub mod path;

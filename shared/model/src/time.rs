@@ -25,6 +25,12 @@ impl Timestamp {
         Self(self.0.saturating_add(nanos))
     }
 
+    #[must_use]
+    pub fn minus(self, span: std::time::Duration) -> Self {
+        let nanos = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(nanos))
+    }
+
     /// How long after `earlier` this is; zero when it is not.
     #[must_use]
     pub fn since(self, earlier: Self) -> std::time::Duration {

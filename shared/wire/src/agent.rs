@@ -2,8 +2,11 @@
 //!
 //! Either side opens a stream, writes one request and reads one reply.
 
+use std::collections::BTreeMap;
+
 use brine_model::digest::Digest;
 use brine_model::facts::Facts;
+use brine_model::inventory::Section;
 use brine_model::name::NodeName;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +33,10 @@ pub enum AgentRequest {
         resource: String,
         csr: Vec<u8>,
     },
+    /// What each table of the inventory is by now; one that could not be collected is not named.
+    Inventory(BTreeMap<String, Digest>),
+    /// A table that was asked for.
+    Section(Section),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +67,8 @@ pub enum AgentReply {
         certificate: Vec<u8>,
         authority: Vec<u8>,
     },
+    /// The tables that the server does not have as they are.
+    Wanted(Vec<String>),
 }
 
 /// The server asks.
@@ -71,10 +80,13 @@ pub enum ServerRequest {
     Cancel(JobId),
     /// Asked to answer at once, so that "connected" is not just believed.
     Ping,
+    /// To look at the machine and tell what is new; answered when that is done.
+    Report,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ServerReply {
     Job(JobState),
     Pong,
+    Reported,
 }

@@ -9,6 +9,7 @@ use brine_model::converge::Approval;
 use brine_model::diagnostic::Diagnostic;
 use brine_model::digest::Digest;
 use brine_model::facts::Facts;
+use brine_model::inventory::Cell;
 use brine_model::name::{NodeName, RoleName};
 use brine_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,43 @@ pub enum OperatorRequest {
     },
     /// Does something on every node of the target, under the same rollout as an apply.
     StartActions(StartAction),
+    /// Asks the inventory.
+    Query(Query),
+    /// Has the nodes of this target report what is new; answered when all have, or did not in time.
+    Refresh {
+        target: String,
+    },
+}
+
+/// One SELECT over the views.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Query {
+    pub sql: String,
+    /// Whom it is about: the view `target` has their names, and only their ages are told.
+    pub target: String,
+    /// For `:name` in it.
+    pub parameters: BTreeMap<String, String>,
+    /// The most rows that are wanted.
+    pub limit: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    pub columns: Vec<String>,
+    pub rows: Vec<Vec<Cell>>,
+    /// There are more rows than the limit.
+    pub truncated: bool,
+    /// How old what was asked is: every node of the target, sorted by name.
+    pub reports: Vec<Report>,
+}
+
+/// When a node last told how it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    pub node: NodeName,
+    /// None: never.
+    pub at: Option<Timestamp>,
+    pub connected: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -172,6 +210,12 @@ pub enum OperatorReply {
     /// The state tree does not compile for the nodes concerned.
     Invalid(Vec<Diagnostic>),
     Refused(Refusal),
+    Answer(Box<Answer>),
+    /// Who has reported, and who has not.
+    Refreshed {
+        reported: Vec<NodeName>,
+        silent: Vec<NodeName>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -57,7 +57,9 @@ impl Policy for AgentRequest {
             | Self::Result { .. }
             | Self::Progress(_)
             | Self::Facts(_)
-            | Self::Certificate { .. } => Required::Node,
+            | Self::Certificate { .. }
+            | Self::Inventory(_)
+            | Self::Section(_) => Required::Node,
         }
     }
 }
@@ -85,7 +87,9 @@ impl Policy for OperatorRequest {
             | Self::Render { .. }
             | Self::ReplaceNode { .. }
             | Self::PauseNode { .. }
-            | Self::StartActions(_) => Required::Operator,
+            | Self::StartActions(_)
+            | Self::Query(_)
+            | Self::Refresh { .. } => Required::Operator,
         }
     }
 }

@@ -17,6 +17,7 @@ mod formation;
 mod front;
 mod grafana;
 mod interrupted;
+mod inventory;
 mod monitoring;
 mod release;
 mod reload;

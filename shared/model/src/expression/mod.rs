@@ -32,6 +32,7 @@ pub(crate) use scope::suggestion_among;
 
 pub use self::interpolate::{Interpolated, Part, parse_interpolated};
 pub use self::scope::{Lookup, Scope};
+pub use self::version::compare as compare_versions;
 use crate::value::Value;
 
 /// Where an expression is written decides what a bare word means.

@@ -12,6 +12,7 @@ use brine_model::diagnostic::{Diagnostic, Label, Severity};
 use brine_model::digest::Digest;
 use brine_model::facts::{Cpu, Disk, Facts, Interface, Kernel, Memory, Network, Os};
 use brine_model::host::{LiveQuestion, Probe, Program};
+use brine_model::inventory::{Cell, Section};
 use brine_model::live::LiveFacts;
 use brine_model::name::{FormulaName, NodeName, OperatorName, RoleName};
 use brine_model::resource::{Change, Diff, Impact, ResourceId};
@@ -23,8 +24,9 @@ use brine_wire::blob::BlobReply;
 use brine_wire::enroll::{CertificateRequest, EnrollReply, EnrollRequest};
 use brine_wire::job::{Job, JobId, JobResult, JobState, Progress, RunId, Secret, Task};
 use brine_wire::operator::{
-    ActionRequest, AddNode, AddToken, Agreed, AgreedNode, Enrollment, NodeDetail, NodeInfo,
-    OperatorReply, OperatorRequest, Paused, Refusal, Start, StartAction, Status, TokenInfo, Why,
+    ActionRequest, AddNode, AddToken, Agreed, AgreedNode, Answer, Enrollment, NodeDetail, NodeInfo,
+    OperatorReply, OperatorRequest, Paused, Query, Refusal, Report, Start, StartAction, Status,
+    TokenInfo, Why,
 };
 use brine_wire::run::{
     Event, Happening, NodeState, Output, RunDetail, RunKind, RunNode, RunPhase, RunSummary,
@@ -88,6 +90,11 @@ samples! {
             resource: "certificate:/etc/etcd/tls/peer.pem".to_owned(),
             csr: vec![0x30, 0x82],
         },
+        Inventory => AgentRequest::Inventory(BTreeMap::from([("users".to_owned(), Digest::of(b"x"))])),
+        Section => AgentRequest::Section(Section {
+            table: "modules".to_owned(),
+            rows: vec![vec![Cell::Text("fuse".to_owned()), Cell::Integer(-1), Cell::Null]],
+        }),
     }
     AgentReply {
         Welcome => AgentReply::Welcome { server_version: "0.1.0".to_owned(), node: node() },
@@ -98,6 +105,7 @@ samples! {
             certificate: vec![0x30],
             authority: vec![0x30, 0x82],
         },
+        Wanted => AgentReply::Wanted(vec!["users".to_owned()]),
     }
     BlobReply {
         Follows => BlobReply::Follows { length: 300 },
@@ -112,10 +120,12 @@ samples! {
         JobState => ServerRequest::JobState(job_id()),
         Cancel => ServerRequest::Cancel(job_id()),
         Ping => ServerRequest::Ping,
+        Report => ServerRequest::Report,
     }
     ServerReply {
         Job => ServerReply::Job(JobState::Running),
         Pong => ServerReply::Pong,
+        Reported => ServerReply::Reported,
     }
     Task {
         Plan => Task::Plan { catalog: digest(), secrets: vec![secret()] },
@@ -215,6 +225,13 @@ samples! {
             start: start(),
             action: ActionRequest::Reboot,
         }),
+        Query => OperatorRequest::Query(Query {
+            sql: "SELECT 1".to_owned(),
+            target: "all".to_owned(),
+            parameters: BTreeMap::from([("v".to_owned(), "3".to_owned())]),
+            limit: 300,
+        }),
+        Refresh => OperatorRequest::Refresh { target: "role=db".to_owned() },
     }
     OperatorReply {
         Done => OperatorReply::Done,
@@ -269,6 +286,13 @@ samples! {
             message: "held".to_owned(),
             help: Some("wait".to_owned()),
         }),
+        Answer => OperatorReply::Answer(Box::new(Answer {
+            columns: vec!["node".to_owned()],
+            rows: vec![vec![Cell::Text("db01".to_owned())]],
+            truncated: true,
+            reports: vec![Report { node: node(), at: Some(Timestamp::from_secs(1)), connected: true }],
+        })),
+        Refreshed => OperatorReply::Refreshed { reported: vec![node()], silent: vec![] },
     }
     ActionRequest {
         Formula => ActionRequest::Formula {

@@ -1,0 +1,144 @@
+//! What the agent reports of its machine: static facts and the tables of the inventory.
+//!
+//! The server is told what each table is by now, and asks for those that it does not have: what has
+//! not changed is not sent, also after either side was away.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use brine_model::facts::Facts;
+use brine_model::inventory::{Section, TABLES, Table};
+use brine_transport::connection::Connection;
+use brine_wire::agent::{AgentReply, AgentRequest};
+use tokio::sync::Mutex;
+use tokio::time::{sleep, timeout};
+
+use super::session::ask;
+use crate::backoff::fraction;
+use crate::host::ThisMachine;
+use crate::{facts, memory};
+
+/// Between two reports that nobody asked for; a fleet does not look all at once.
+const EVERY: Duration = Duration::from_secs(300);
+
+/// For a single table. What hangs longer (a home directory on a dead server, say) is left out.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// For the static facts.
+const FACTS: Duration = Duration::from_secs(30);
+
+pub(super) struct Reporter {
+    root: PathBuf,
+    /// The facts that this connection has sent. Held while a report is made: one at a time.
+    sent: Mutex<Option<Facts>>,
+    /// Tables whose collectors have not come back: no second one is sent after them.
+    stuck: Mutex<BTreeMap<&'static str, tokio::task::JoinHandle<()>>>,
+}
+
+impl Reporter {
+    pub(super) fn new(root: PathBuf) -> Self {
+        Self {
+            root,
+            sent: Mutex::default(),
+            stuck: Mutex::default(),
+        }
+    }
+
+    /// Until the connection ends.
+    pub(super) async fn run(&self, connection: &Connection) {
+        loop {
+            self.report(connection).await;
+            if connection.close_reason().is_some() {
+                return;
+            }
+            sleep(EVERY.mul_f64(0.5 + fraction())).await;
+        }
+    }
+
+    /// Looks at everything, and tells what is new. What cannot be told now is told the next time.
+    pub(super) async fn report(&self, connection: &Connection) {
+        let mut sent = self.sent.lock().await;
+        let root = self.root.clone();
+        let collected = tokio::task::spawn_blocking(move || facts::collect(&root));
+        if let Ok(Ok(facts)) = timeout(FACTS, collected).await
+            && sent.as_ref() != Some(&facts)
+            && tell(connection, &AgentRequest::Facts(facts.clone())).await
+        {
+            *sent = Some(facts);
+        }
+        let sections = self.sections().await;
+        let digests = sections
+            .iter()
+            .map(|section| (section.table.clone(), section.digest()))
+            .collect();
+        let wanted = match ask(connection, &AgentRequest::Inventory(digests)).await {
+            Ok(AgentReply::Wanted(wanted)) => wanted,
+            Ok(AgentReply::Refused(why)) => return tracing::warn!(why, "inventory refused"),
+            Ok(_) => return,
+            Err(error) => return tracing::debug!(%error, "the inventory was not delivered"),
+        };
+        for section in sections {
+            if wanted.contains(&section.table) {
+                tell(connection, &AgentRequest::Section(section)).await;
+            }
+        }
+        memory::trim();
+    }
+
+    async fn sections(&self) -> Vec<Section> {
+        let mut stuck = self.stuck.lock().await;
+        stuck.retain(|_, task| !task.is_finished());
+        let mut sections = Vec::new();
+        for table in TABLES {
+            if stuck.contains_key(table.name) {
+                tracing::warn!(table = table.name, "still not collected");
+                continue;
+            }
+            match self.section(table).await {
+                Ok(Ok(section)) => sections.push(section),
+                Ok(Err(error)) => tracing::warn!(table = table.name, error, "not collected"),
+                Err(task) => {
+                    tracing::warn!(table = table.name, "not collected in time");
+                    stuck.insert(table.name, task);
+                }
+            }
+        }
+        sections
+    }
+
+    /// `Err` is the task, where it did not end in time.
+    async fn section(
+        &self,
+        table: &'static Table,
+    ) -> Result<Result<Section, String>, tokio::task::JoinHandle<()>> {
+        let root = self.root.clone();
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        let task = tokio::task::spawn_blocking(move || {
+            let _ = answer.send(table.section(&ThisMachine::new(&root)));
+        });
+        match timeout(DEADLINE, answered).await {
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(_)) => Ok(Err(
+                "the collector failed: this is a bug in Brine".to_owned()
+            )),
+            Err(_) => Err(task),
+        }
+    }
+}
+
+/// Whether it was taken.
+async fn tell(connection: &Connection, request: &AgentRequest) -> bool {
+    match ask(connection, request).await {
+        Ok(AgentReply::Acknowledged) => true,
+        Ok(AgentReply::Refused(why)) => {
+            tracing::warn!(why, "a report was refused");
+            false
+        }
+        Ok(_) => false,
+        Err(error) => {
+            tracing::debug!(%error, "a report was not delivered");
+            false
+        }
+    }
+}

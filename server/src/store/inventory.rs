@@ -1,0 +1,305 @@
+//! What nodes have: a table of SQLite for each table of the inventory, and what changed in them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use brine_model::digest::Digest;
+use brine_model::inventory::{Cell, Column, Row, Section, TABLES};
+use brine_model::name::NodeName;
+use brine_model::time::Timestamp;
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::{Connection, OptionalExtension, ToSql, params, params_from_iter};
+
+use super::decode::{DigestColumn, collect, parsed};
+use super::{Store, StoreError};
+
+/// A table as the store has it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) name: &'static str,
+    pub(super) columns: &'static [Column],
+    pub(super) key: usize,
+}
+
+/// Static facts, flattened: made here, from what the agent reports typed.
+pub(super) const FACTS: Shape = Shape {
+    name: "facts",
+    columns: &[
+        Column {
+            name: "path",
+            doc: "os.version, network.interfaces.0.addresses.1",
+        },
+        Column {
+            name: "value",
+            doc: "as text or a number",
+        },
+    ],
+    key: 1,
+};
+
+pub(super) fn shapes() -> impl Iterator<Item = Shape> {
+    let tables = TABLES.iter().map(|table| Shape {
+        name: table.name,
+        columns: table.columns,
+        key: table.key,
+    });
+    std::iter::once(FACTS).chain(tables)
+}
+
+impl Shape {
+    pub(super) fn table(self) -> String {
+        format!("inventory_{}", self.name)
+    }
+
+    /// No types: a cell is what it is.
+    fn definition(self) -> String {
+        let mut sql = format!(
+            "CREATE TABLE {} (row INTEGER PRIMARY KEY, node TEXT NOT NULL REFERENCES nodes (name) ON DELETE CASCADE",
+            self.table()
+        );
+        for column in self.columns {
+            let _ = write!(sql, ", {}", quoted(column.name));
+        }
+        sql + ")"
+    }
+
+    fn names(self) -> String {
+        let names = self.columns.iter().map(|column| quoted(column.name));
+        names.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// A column may have the name of a word of SQL.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{name}\"")
+}
+
+/// Makes the tables, and makes those anew that another version of the server had otherwise: agents
+/// are asked for them again.
+pub(super) fn prepare(db: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = db.transaction()?;
+    for shape in shapes() {
+        let (table, definition) = (shape.table(), shape.definition());
+        let found: Option<String> = transaction
+            .query_row(
+                "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?",
+                [&table],
+                |row| row.get(0),
+            )
+            .optional()?;
+        if found.as_ref() == Some(&definition) {
+            continue;
+        }
+        let first = shape.columns.first().map_or("node", |column| column.name);
+        transaction.execute_batch(&format!(
+            "DROP TABLE IF EXISTS {table};
+             DELETE FROM sections WHERE name = '{name}';
+             {definition};
+             CREATE INDEX {table}_by_node ON {table} (node);
+             CREATE INDEX {table}_by_key ON {table} ({key}, node);",
+            name = shape.name,
+            key = quoted(first),
+        ))?;
+    }
+    transaction.commit()
+}
+
+impl Store {
+    /// Notes that a node has reported; gives the tables that are not here as it has them.
+    pub(crate) async fn compare_inventory(
+        &self,
+        node: NodeName,
+        told: BTreeMap<String, Digest>,
+        at: Timestamp,
+    ) -> Result<Vec<String>, StoreError> {
+        self.write(move |db| {
+            db.execute(
+                "INSERT INTO reports (node, at)
+                 SELECT name, ?2 FROM nodes WHERE name = ?1 AND fingerprint IS NOT NULL
+                 ON CONFLICT (node) DO UPDATE SET at = excluded.at",
+                params![node.as_str(), at.0],
+            )?;
+            let mut statement =
+                db.prepare_cached("SELECT name, digest FROM sections WHERE node = ?")?;
+            let known = collect(&mut statement.query([node.as_str()])?, |row| {
+                Ok((
+                    row.get::<_, String>("name")?,
+                    row.get::<_, Vec<u8>>("digest")?,
+                ))
+            })?;
+            let known: BTreeMap<String, Vec<u8>> = known.into_iter().collect();
+            let wanted = TABLES.iter().filter(|table| {
+                told.get(table.name).is_some_and(|digest| {
+                    known.get(table.name).map(Vec::as_slice) != Some(digest.as_bytes().as_slice())
+                })
+            });
+            Ok(wanted.map(|table| table.name.to_owned()).collect())
+        })
+        .await
+    }
+
+    /// Keeps a table of a node, and what became different in it. It must have been checked.
+    pub(crate) async fn set_section(
+        &self,
+        node: NodeName,
+        section: Section,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(move |db| {
+            let shape = shapes().find(|shape| shape.name == section.table);
+            let shape = shape.ok_or_else(|| StoreError::Damaged {
+                what: "section",
+                cause: format!("there is no table {}", section.table),
+            })?;
+            replace(db, shape, &node, &section, at)
+        })
+        .await
+    }
+
+    /// When each enrolled node last reported.
+    pub(crate) async fn reports(&self) -> Result<Vec<(NodeName, Option<Timestamp>)>, StoreError> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT nodes.name AS name, reports.at AS at FROM nodes
+                 LEFT JOIN reports ON reports.node = nodes.name
+                 WHERE nodes.fingerprint IS NOT NULL ORDER BY nodes.name",
+            )?;
+            collect(&mut statement.query([])?, |row| {
+                let at: Option<i64> = row.get("at")?;
+                Ok((parsed(row, "name")?, at.map(Timestamp)))
+            })
+        })
+        .await
+    }
+
+    /// Forgets changes from before `before`; gives how many.
+    pub(crate) async fn forget_changes(&self, before: Timestamp) -> Result<usize, StoreError> {
+        self.write(move |db| Ok(db.execute("DELETE FROM changes WHERE at < ?", [before.0])?))
+            .await
+    }
+}
+
+/// Brings a node's rows to those of `section`, touching only what differs.
+pub(super) fn replace(
+    db: &Connection,
+    shape: Shape,
+    node: &NodeName,
+    section: &Section,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    // A machine that was removed or replaced a moment ago has no key here any more.
+    let enrolled: bool = db.query_row(
+        "SELECT EXISTS (SELECT 1 FROM nodes WHERE name = ? AND fingerprint IS NOT NULL)",
+        [node.as_str()],
+        |row| row.get(0),
+    )?;
+    if !enrolled {
+        return Ok(());
+    }
+    let first: bool = db.query_row(
+        "SELECT NOT EXISTS (SELECT 1 FROM sections WHERE node = ? AND name = ?)",
+        [node.as_str(), shape.name],
+        |row| row.get(0),
+    )?;
+    let (table, names) = (shape.table(), shape.names());
+    let mut before = BTreeMap::new();
+    let mut statement =
+        db.prepare_cached(&format!("SELECT row, {names} FROM {table} WHERE node = ?"))?;
+    for found in collect(&mut statement.query([node.as_str()])?, |row| {
+        let cells = (1..=shape.columns.len()).map(|column| Ok(cell(row.get_ref(column)?)));
+        let cells: Row = cells.collect::<rusqlite::Result<_>>()?;
+        Ok((row.get::<_, i64>(0)?, cells))
+    })? {
+        let (id, row) = found;
+        let key = row.iter().take(shape.key).cloned().collect::<Vec<_>>();
+        before.insert(key, (id, row));
+    }
+    let marks = vec!["?"; shape.columns.len() + 1].join(", ");
+    let mut insert = db.prepare_cached(&format!(
+        "INSERT INTO {table} (node, {names}) VALUES ({marks})"
+    ))?;
+    let mut delete = db.prepare_cached(&format!("DELETE FROM {table} WHERE row = ?"))?;
+    let mut note = db.prepare_cached(
+        "INSERT INTO changes (at, node, name, key, before, after) VALUES (?, ?, ?, ?, ?, ?)",
+    )?;
+    let mut change = |key: &[Cell], old: Option<&Row>, new: Option<&Row>| {
+        if first {
+            return Ok(());
+        }
+        let rest = |row: Option<&Row>| row.map(|row| as_json(shape, row));
+        let key = key.iter().map(as_text).collect::<Vec<_>>().join(" ");
+        let written = params![at.0, node.as_str(), shape.name, key, rest(old), rest(new)];
+        note.execute(written).map(drop)
+    };
+    for row in &section.rows {
+        let key = row.get(..shape.key).unwrap_or_default();
+        let old = before.remove(key);
+        if old.as_ref().is_some_and(|(_, old)| old == row) {
+            continue;
+        }
+        if let Some((id, _)) = &old {
+            delete.execute([id])?;
+        }
+        let cells = row.iter().map(Bound);
+        let name = Cell::Text(node.as_str().to_owned());
+        insert.execute(params_from_iter(std::iter::once(Bound(&name)).chain(cells)))?;
+        change(key, old.as_ref().map(|(_, old)| old), Some(row))?;
+    }
+    for (key, (id, row)) in &before {
+        delete.execute([id])?;
+        change(key, Some(row), None)?;
+    }
+    db.execute(
+        "INSERT INTO sections (node, name, digest) VALUES (?, ?, ?)
+         ON CONFLICT (node, name) DO UPDATE SET digest = excluded.digest",
+        params![node.as_str(), shape.name, DigestColumn(section.digest())],
+    )?;
+    Ok(())
+}
+
+/// What is behind the key, by column.
+fn as_json(shape: Shape, row: &Row) -> String {
+    let cells = shape.columns.iter().zip(row).skip(shape.key);
+    let map: serde_json::Map<String, serde_json::Value> = cells
+        .map(|(column, cell)| {
+            let value = match cell {
+                Cell::Null => serde_json::Value::Null,
+                Cell::Integer(number) => (*number).into(),
+                Cell::Text(text) => text.as_str().into(),
+            };
+            (column.name.to_owned(), value)
+        })
+        .collect();
+    serde_json::Value::Object(map).to_string()
+}
+
+fn as_text(cell: &Cell) -> String {
+    match cell {
+        Cell::Null => "-".to_owned(),
+        Cell::Integer(number) => number.to_string(),
+        Cell::Text(text) => text.clone(),
+    }
+}
+
+/// What SQLite has, as a cell; a real number and a blob as text.
+pub(super) fn cell(value: ValueRef<'_>) -> Cell {
+    match value {
+        ValueRef::Null => Cell::Null,
+        ValueRef::Integer(number) => Cell::Integer(number),
+        ValueRef::Real(number) => Cell::Text(number.to_string()),
+        ValueRef::Text(text) => Cell::Text(String::from_utf8_lossy(text).into_owned()),
+        ValueRef::Blob(bytes) => Cell::Text(bytes.iter().map(|b| format!("{b:02x}")).collect()),
+    }
+}
+
+struct Bound<'a>(&'a Cell);
+
+impl ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self.0 {
+            Cell::Null => ToSqlOutput::Owned(Value::Null),
+            Cell::Integer(number) => ToSqlOutput::Owned(Value::Integer(*number)),
+            Cell::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+        })
+    }
+}

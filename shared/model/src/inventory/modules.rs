@@ -1,0 +1,32 @@
+//! Modules that the kernel has loaded.
+
+use super::{Column, Machine, Row, Table};
+
+pub(super) const TABLE: Table = Table {
+    name: "modules",
+    doc: "A loaded kernel module.",
+    columns: &[
+        Column {
+            name: "name",
+            doc: "its name",
+        },
+        Column {
+            name: "size",
+            doc: "bytes",
+        },
+    ],
+    key: 1,
+    collect,
+};
+
+fn collect(machine: &dyn Machine) -> Result<Vec<Row>, String> {
+    // A kernel without modules has no such file.
+    let text = machine.text("/proc/modules").unwrap_or_default();
+    let rows = text.lines().filter_map(|line| {
+        let mut fields = line.split(' ');
+        let name = fields.next()?;
+        let size = fields.next()?.parse::<i64>().ok();
+        Some(vec![name.into(), size.into()])
+    });
+    Ok(rows.collect())
+}

@@ -1,0 +1,68 @@
+//! Accounts of the machine's own: what `getent passwd` says without a directory service.
+
+use super::{Column, Machine, Row, Table, passwd};
+
+pub(super) const TABLE: Table = Table {
+    name: "users",
+    doc: "An account of /etc/passwd.",
+    columns: &[
+        Column {
+            name: "name",
+            doc: "its name",
+        },
+        Column {
+            name: "id",
+            doc: "its number",
+        },
+        Column {
+            name: "group_id",
+            doc: "the number of its first group",
+        },
+        Column {
+            name: "home",
+            doc: "its home directory",
+        },
+        Column {
+            name: "shell",
+            doc: "what a login starts",
+        },
+        Column {
+            name: "comment",
+            doc: "whose it is",
+        },
+        Column {
+            name: "password",
+            doc: "set, locked or none; null where /etc/shadow does not know it",
+        },
+    ],
+    key: 1,
+    collect,
+};
+
+fn collect(machine: &dyn Machine) -> Result<Vec<Row>, String> {
+    let users = passwd::entries(machine, "/etc/passwd", 7)?;
+    let shadow = passwd::entries(machine, "/etc/shadow", 9).unwrap_or_default();
+    let password = |name: &str| {
+        let entry = shadow.iter().find(|entry| entry[0] == name)?;
+        Some(match entry[1].as_str() {
+            "" => "none",
+            hash if hash.starts_with(['!', '*']) => "locked",
+            _ => "set",
+        })
+    };
+    let number = |text: &str| text.parse::<i64>().ok();
+    Ok(users
+        .iter()
+        .map(|user| {
+            vec![
+                user[0].as_str().into(),
+                number(&user[2]).into(),
+                number(&user[3]).into(),
+                user[5].as_str().into(),
+                user[6].as_str().into(),
+                user[4].as_str().into(),
+                password(&user[0]).into(),
+            ]
+        })
+        .collect())
+}
