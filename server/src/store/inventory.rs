@@ -19,6 +19,7 @@ pub(super) struct Shape {
     pub(super) name: &'static str,
     pub(super) columns: &'static [Column],
     pub(super) key: usize,
+    pub(super) asked: &'static [&'static str],
 }
 
 /// Static facts, flattened: made here, from what the agent reports typed.
@@ -35,6 +36,7 @@ pub(super) const FACTS: Shape = Shape {
         },
     ],
     key: 1,
+    asked: &[],
 };
 
 pub(super) fn shapes() -> impl Iterator<Item = Shape> {
@@ -42,6 +44,7 @@ pub(super) fn shapes() -> impl Iterator<Item = Shape> {
         name: table.name,
         columns: table.columns,
         key: table.key,
+        asked: table.asked,
     });
     std::iter::once(FACTS).chain(tables)
 }
@@ -87,19 +90,22 @@ pub(super) fn prepare(db: &mut Connection) -> rusqlite::Result<()> {
                 |row| row.get(0),
             )
             .optional()?;
-        if found.as_ref() == Some(&definition) {
-            continue;
+        if found.as_ref() != Some(&definition) {
+            transaction.execute_batch(&format!(
+                "DROP TABLE IF EXISTS {table};
+                 DELETE FROM sections WHERE name = '{}';
+                 {definition};
+                 CREATE INDEX {table}_by_node ON {table} (node);",
+                shape.name
+            ))?;
         }
-        let first = shape.columns.first().map_or("node", |column| column.name);
-        transaction.execute_batch(&format!(
-            "DROP TABLE IF EXISTS {table};
-             DELETE FROM sections WHERE name = '{name}';
-             {definition};
-             CREATE INDEX {table}_by_node ON {table} (node);
-             CREATE INDEX {table}_by_key ON {table} ({key}, node);",
-            name = shape.name,
-            key = quoted(first),
-        ))?;
+        let first = shape.columns.first().map(|column| column.name);
+        for column in first.iter().chain(shape.asked) {
+            transaction.execute_batch(&format!(
+                "CREATE INDEX IF NOT EXISTS {table}_by_{column} ON {table} ({}, node)",
+                quoted(column)
+            ))?;
+        }
     }
     transaction.commit()
 }

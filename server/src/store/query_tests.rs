@@ -227,3 +227,112 @@ async fn hostile_names_are_only_names() {
     expected.sort_unstable();
     check(&store, "SELECT name FROM packages ORDER BY name", &expected);
 }
+
+/// A measurement, for bench/inventory: nothing is asserted of times.
+#[tokio::test]
+#[ignore = "a measurement of a minute"]
+#[expect(clippy::print_stdout, reason = "its figures are for people")]
+async fn five_thousand_nodes() {
+    use brine_lang::{Fleet, NodeInput, target};
+    use std::time::Instant;
+
+    const NODES: u32 = 5_000;
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(
+        &folder.path().join("brine.db"),
+        &folder.path().join("blobs"),
+    );
+    let store = store.expect("opened");
+    let node = |number: u32| name::<NodeName>(&format!("node{number:04}"));
+    let names: Vec<NodeName> = (0..NODES).map(node).collect();
+    let facts = |number: u32| {
+        let mut facts = Facts::default();
+        facts.os.id = "debian".into();
+        facts.os.version = if number % 10 == 0 { "11" } else { "12" }.into();
+        facts
+    };
+    let began = Instant::now();
+    let all = names.clone();
+    store
+        .write(move |db| {
+            for (number, node) in (0..).zip(&all) {
+                db.execute(
+                    "INSERT INTO nodes (name, roles, labels, fingerprint) VALUES (?1, '[\"web\"]', '{}', ?1)",
+                    [node.as_str()],
+                )?;
+                let rows: Vec<(String, String)> = (0..500)
+                    .map(|package| match package {
+                        250 => ("openssl".to_owned(), format!("3.0.{}", 11 + number % 8)),
+                        other => (format!("package-{other:03}"), format!("1.{}", other % 7)),
+                    })
+                    .collect();
+                let mut rows: Vec<(&str, &str)> =
+                    rows.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+                rows.sort_unstable();
+                let shape = super::inventory::shapes().find(|shape| shape.name == "packages");
+                let shape = shape.expect("a table");
+                super::inventory::replace(db, shape, node, &packages(&rows), NOW)?;
+            }
+            Ok(())
+        })
+        .await
+        .expect("filled");
+    println!(
+        "filled with {NODES} nodes in {:.1} s",
+        began.elapsed().as_secs_f64()
+    );
+    let question = |sql: &str| Query {
+        sql: sql.into(),
+        target: "all".into(),
+        parameters: BTreeMap::from([("v".into(), "3.0.17".into())]),
+        limit: 100_000,
+    };
+    let measure = |what: &str, sql: &str, rows: usize| {
+        let mut times: Vec<f64> = (0..11)
+            .map(|_| {
+                let began = Instant::now();
+                let table = query(&store.path, &question(sql), &names).expect("an answer");
+                assert_eq!(table.rows.len(), rows, "{what}");
+                began.elapsed().as_secs_f64() * 1e3
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        println!(
+            "{what}: {:.1} ms ({:.1} to {:.1}), {rows} rows",
+            times[5], times[0], times[10]
+        );
+    };
+    let older = "name = 'openssl' AND version < :v COLLATE version";
+    measure(
+        "OpenSSL by name",
+        &format!("SELECT node, version FROM packages WHERE {older}"),
+        3750,
+    );
+    let audit = "SELECT node, name, version FROM packages WHERE source = 'openssl' AND version < :v \
+                 COLLATE version ORDER BY node, name";
+    measure("OpenSSL by source, as the audit", audit, 3750);
+    let inputs = (0..NODES).map(|number| NodeInput {
+        name: node(number),
+        address: None,
+        roles: vec![name("web")],
+        labels: BTreeMap::new(),
+        facts: Some(facts(number)),
+        generation: 0,
+    });
+    let fleet = Fleet {
+        nodes: inputs.collect(),
+    };
+    let began = Instant::now();
+    let selected = target::select("role=web and os.version<12", &fleet).expect("some");
+    assert_eq!(selected.len(), 500);
+    println!(
+        "a target over facts: {:.1} ms",
+        began.elapsed().as_secs_f64() * 1e3
+    );
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    for line in status.lines().filter(|line| line.starts_with("VmHWM")) {
+        println!("{line}");
+    }
+    let size = std::fs::metadata(&store.path).map(|file| file.len() >> 20);
+    println!("the database: {} MiB", size.unwrap_or_default());
+}

@@ -31,6 +31,7 @@ pub(super) const TABLE: Table = Table {
         },
     ],
     key: 4,
+    asked: &[],
     collect,
 };
 

@@ -52,6 +52,8 @@ pub struct Table {
     pub columns: &'static [Column],
     /// So many of the first columns tell rows apart.
     pub key: usize,
+    /// What is looked for beside the first column: these are indexed, too.
+    pub asked: &'static [&'static str],
     pub collect: fn(&dyn Machine) -> Result<Vec<Row>, String>,
 }
 

@@ -16,6 +16,7 @@ pub(super) const TABLE: Table = Table {
         },
     ],
     key: 1,
+    asked: &[],
     collect,
 };
 

@@ -24,6 +24,7 @@ pub(super) const TABLE: Table = Table {
         },
     ],
     key: 1,
+    asked: &[],
     collect,
 };
 

@@ -32,6 +32,7 @@ pub(super) const TABLE: Table = Table {
         },
     ],
     key: 2,
+    asked: &["source"],
     collect,
 };
 

@@ -28,6 +28,7 @@ pub(super) const TABLE: Table = Table {
         },
     ],
     key: 1,
+    asked: &[],
     collect,
 };
 
