@@ -258,6 +258,12 @@ impl Fleet {
                 self.remove(node.name)?;
             }
         }
+        for node in nodes::fleet() {
+            // A scenario that took it away has not brought it back.
+            if !self.host(node.name).has_disk() {
+                self.boot(node.name, &self.register(node.name)?)?;
+            }
+        }
         let nodes = self.nodes();
         for node in &nodes {
             let host = self.host(node.name);

@@ -185,15 +185,17 @@ fn monitoring_moves_to_another_host_with_its_history() {
     fleet.remove(old).expect("it goes");
     let applied = fleet.ctl("apply 'role=monitoring or role=balancer' --yes");
     assert_eq!(applied.code, 0, "{applied}");
-    wait_until("history and series", Duration::from_secs(60), || {
-        let seen = query_on(&fleet, new, "up{job=\"node\"} == 1");
+    let mut seen = (false, BTreeMap::new());
+    wait_until("history and series", Duration::from_secs(90), || {
+        seen = (history(new), query_on(&fleet, new, "up{job=\"node\"} == 1"));
         let expected = fleet.nodes();
-        let all = expected
-            .iter()
-            .all(|node| seen.contains_key(&("node".to_owned(), node.name.to_owned())));
-        Ok(history(new) && all && seen.len() == expected.len())
+        let all = expected.iter().all(|node| {
+            let key = ("node".to_owned(), node.name.to_owned());
+            seen.1.contains_key(&key)
+        });
+        Ok(seen.0 && all && seen.1.len() == expected.len())
     })
-    .expect("the new one has all of it");
+    .unwrap_or_else(|error| panic!("{error:#}: {seen:#?}"));
     // People get the new one's page.
     let address = lab::nodes::find(new).expect("of the list").address;
     for balancer in database::BALANCERS {
