@@ -10,6 +10,7 @@ use brine_model::digest::Digest;
 use brine_model::host::{FileKind, FileState, HostError, HostResult};
 use brine_model::path::AbsolutePath;
 use brine_model::time::Timestamp;
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, readlinkat};
 use nix::sys::stat::{FileStat, SFlag, fstat};
 
@@ -92,18 +93,19 @@ fn through<T>(
     path: &AbsolutePath,
     read: impl Fn(File, u64) -> std::io::Result<T>,
 ) -> HostResult<Option<T>> {
+    let failed = |error: std::io::Error| HostError::failed(format!("read {path}"), error);
     let mut attempts = 0;
     loop {
-        let Some((file, size)) = open(root, path, "read")? else {
+        let Some(opened) = open(root, path, "read")? else {
             return Ok(None);
         };
-        match read(file, size) {
+        match opened.and_then(|(file, size)| read(file, size)) {
             Ok(found) => return Ok(Some(found)),
             Err(error) if is_gone(&error) && attempts < ATTEMPTS => {
                 attempts += 1;
                 std::thread::sleep(AGAIN);
             }
-            Err(error) => return Err(HostError::failed(format!("read {path}"), error)),
+            Err(error) => return Err(failed(error)),
         }
     }
 }
@@ -121,26 +123,31 @@ fn find(root: &Path, path: &AbsolutePath, doing: &str) -> HostResult<Option<Plac
     }
 }
 
-/// A regular file and its size; none where nothing is there.
-fn open(root: &Path, path: &AbsolutePath, doing: &str) -> HostResult<Option<(File, u64)>> {
+/// A regular file and its size, or what the system says about it; none where nothing is there.
+fn open(
+    root: &Path,
+    path: &AbsolutePath,
+    doing: &str,
+) -> HostResult<Option<std::io::Result<(File, u64)>>> {
     let failed = |cause: &str| HostError::failed(format!("{doing} {path}"), cause);
     let Some(place) = find(root, path, doing)? else {
         return Ok(None);
     };
     let descriptor = match place.open(OFlag::O_RDONLY) {
         Ok(descriptor) => descriptor,
-        Err(nix::errno::Errno::ENOENT) => return Ok(None),
-        Err(nix::errno::Errno::ELOOP) => return Err(failed("it is a symbolic link")),
-        Err(errno) => return Err(failed(errno.desc())),
+        Err(Errno::ENOENT) => return Ok(None),
+        Err(Errno::ELOOP) => return Err(failed("it is a symbolic link")),
+        Err(errno) => return Ok(Some(Err(errno.into()))),
     };
-    let stat = fstat(&descriptor).map_err(|errno| failed(errno.desc()))?;
+    let stat = match fstat(&descriptor) {
+        Ok(stat) => stat,
+        Err(errno) => return Ok(Some(Err(errno.into()))),
+    };
     if kind(&stat) != SFlag::S_IFREG {
         return Err(failed("it is not a regular file"));
     }
-    Ok(Some((
-        File::from(descriptor),
-        u64::try_from(stat.st_size).unwrap_or_default(),
-    )))
+    let size = u64::try_from(stat.st_size).unwrap_or_default();
+    Ok(Some(Ok((File::from(descriptor), size))))
 }
 
 fn changed_at(stat: &FileStat) -> Timestamp {
