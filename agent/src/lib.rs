@@ -1,10 +1,11 @@
 //! The agent: makes one node match its catalog.
 //!
 //! ```text
-//! run      the agent's life: starts the two below, and ends them in the right order
+//! run      the agent's life: starts those below, and ends them in the right order
 //! link     enrols, connects, connects again; serves the server's requests, delivers results
 //! jobs     one at a time on a blocking thread; the journal makes them happen once
 //! host     the machine: the only code that changes one
+//! drift    what others change between applies: seen, told, mended
 //! state    the agent's own files
 //! facts    what the machine is
 //! doctor   what keeps this agent from its server, checked one by one
@@ -20,6 +21,7 @@ pub mod cli;
 mod clock;
 pub mod config;
 pub mod doctor;
+mod drift;
 pub mod facts;
 pub mod host;
 mod jobs;

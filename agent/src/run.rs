@@ -7,7 +7,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::jobs::{self, Place, WorkerHandle};
+use crate::drift;
+use crate::jobs::{self, Place, Turn, WorkerHandle};
 use crate::link::{self, Link};
 use crate::state::binding::MachineId;
 use crate::state::journal::Journal;
@@ -33,10 +34,17 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         state: config.state.clone(),
         node: node_seen,
         link: link_seen.clone(),
+        turn: Turn::new(),
     };
+    let (drift, watch) = drift::new(place.clone());
     let (stop_jobs, stop_link) = (CancellationToken::new(), CancellationToken::new());
+    let watching = tokio::spawn(watch.run(stop_jobs.clone()));
     let (worker, working) = jobs::start(journal, place, stop_jobs.clone());
-    let link = Link { connection, node };
+    let link = Link {
+        drift,
+        connection,
+        node,
+    };
     let farewell = async {
         shutdown.await;
         tracing::info!("stopping");
@@ -52,6 +60,9 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         farewell
     );
     drop(worker);
+    if let Err(error) = watching.await {
+        tracing::error!(%error, "the watch for drift died");
+    }
     if let Err(error) = working.await {
         tracing::error!(%error, "the worker died");
     }

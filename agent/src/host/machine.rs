@@ -6,10 +6,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
+use brine_model::drift::Ledger;
 use brine_model::inventory::{Kind, Machine, Unit};
 use zbus::zvariant::OwnedObjectPath;
 
 use super::systemd::Systemd;
+use crate::state::ledger;
 
 /// The most that is read of a file.
 const MOST: u64 = 64 << 20;
@@ -17,6 +19,7 @@ const MOST: u64 = 64 << 20;
 /// This machine, below a root; one for each thread that looks.
 pub(crate) struct ThisMachine {
     root: PathBuf,
+    state: PathBuf,
     systemd: Systemd,
 }
 
@@ -36,9 +39,11 @@ type Listed = (
 );
 
 impl ThisMachine {
-    pub(crate) fn new(root: &Path) -> Self {
+    /// `state`: the agent's own directory.
+    pub(crate) fn new(root: &Path, state: &Path) -> Self {
         Self {
             root: root.to_owned(),
+            state: state.to_owned(),
             systemd: Systemd::new(root),
         }
     }
@@ -119,6 +124,10 @@ impl Machine for ThisMachine {
         Ok(units.into_values().collect())
     }
 
+    fn drift(&self) -> Result<Ledger, String> {
+        ledger::read(&self.state).map_err(|error| error.to_string())
+    }
+
     fn sha256(&self, bytes: &[u8]) -> [u8; 32] {
         digest(&SHA256, bytes)
             .as_ref()
@@ -135,7 +144,7 @@ mod tests {
 
     #[test]
     fn this_machine_has_users_mounts_and_the_like() {
-        let machine = ThisMachine::new(Path::new("/"));
+        let machine = ThisMachine::new(Path::new("/"), Path::new("/nowhere"));
         for name in ["users", "groups", "mounts", "listening"] {
             let table = TABLES.iter().find(|table| table.name == name).unwrap();
             let section = table.section(&machine).unwrap();

@@ -58,6 +58,7 @@ pub use self::apt::VERB as TRANSACTION_VERB;
 pub(crate) use self::issuer::Issuer;
 pub(crate) use self::locks::holder;
 pub(crate) use self::machine::ThisMachine;
+pub(crate) use self::systemd::subscribed;
 pub use self::transaction::Transaction;
 
 /// This machine.
@@ -105,6 +106,16 @@ impl RealHost {
     pub(crate) fn with_issuer(mut self, issuer: Issuer) -> Self {
         self.issuer = Some(issuer);
         self
+    }
+
+    /// Whether the machine is `starting`, `running`, `stopping`, in systemd's words; empty where there is
+    /// no systemd.
+    pub(crate) fn system_state(&self) -> String {
+        if self.systemd.is_there() {
+            self.systemd.state()
+        } else {
+            String::new()
+        }
     }
 
     /// Begins to reboot the machine; systemd then stops everything, this agent included.

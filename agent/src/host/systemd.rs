@@ -84,6 +84,15 @@ impl Systemd {
             .is_some_and(|run| run.join("system").exists())
     }
 
+    /// `running`, `degraded`, `starting`, `stopping`, …; empty where it does not say.
+    pub(super) fn state(&self) -> String {
+        let found = self.properties(MANAGER_PATH, MANAGER).unwrap_or_default();
+        let state = found.get("SystemState");
+        state
+            .and_then(|state| state.downcast_ref::<String>().ok())
+            .unwrap_or_default()
+    }
+
     /// Calls a method of the manager.
     pub(super) fn call<B, R>(&self, method: &str, body: &B) -> Result<R, CallError>
     where
@@ -227,11 +236,16 @@ async fn connect(private: &Path, may_use_bus: bool) -> Result<Connection, CallEr
             .method_timeout(CALL);
         return Ok(builder.build().await?);
     }
+    Ok(subscribed().await?)
+}
+
+/// The system bus, with signals of the manager.
+pub(crate) async fn subscribed() -> zbus::Result<Connection> {
     let bus = connection::Builder::system()?
         .method_timeout(CALL)
         .build()
         .await?;
-    // Without a subscriber, the manager sends no signals over the bus.
+    // Without a subscriber, the manager sends none.
     bus.call_method(Some(SERVICE), MANAGER_PATH, Some(MANAGER), "Subscribe", &())
         .await?;
     Ok(bus)

@@ -2,7 +2,7 @@
 
 use brine_model::converge::{Approval, Part, ResourceOutcome, apply};
 use brine_model::host::Host;
-use brine_wire::job::JobResult;
+use brine_wire::job::{Extent, JobResult};
 
 use super::cancel::Cancel;
 use super::materials::Materials;
@@ -13,8 +13,7 @@ use super::task::Refusal;
 pub(super) struct Order {
     pub(super) approval: Approval,
     pub(super) part: Part,
-    /// Nothing is left of the catalog after this: then it is the node's own.
-    pub(super) last: bool,
+    pub(super) extent: Extent,
 }
 
 pub(super) fn run(
@@ -27,8 +26,13 @@ pub(super) fn run(
     let Order {
         approval,
         part,
-        last,
+        extent,
     } = order;
+    // Durable before the first change: from here on the catalog of before is not to be kept.
+    if *extent != Extent::Once {
+        let noted = materials.applied.begin(&materials.digest);
+        noted.map_err(|error| Refusal::Failed(format!("nothing was done: {error}")))?;
+    }
     let report = apply(
         &materials.prepared,
         *part,
@@ -36,7 +40,7 @@ pub(super) fn run(
         host,
         &mut reporter,
     );
-    if report.succeeded() && !last {
+    if report.succeeded() && *extent != Extent::Wholly {
         return Ok(JobResult::Applied(report));
     }
     if report.succeeded() {

@@ -1,5 +1,7 @@
 //! A catalog with what it needs, ready to plan or apply.
 
+use std::path::Path;
+
 use brine_model::catalog::Catalog;
 use brine_model::converge::{Prepared, prepare, released};
 use brine_model::digest::Digest;
@@ -29,9 +31,7 @@ impl Materials {
         _fetched: (),
         secrets: Vec<Secret>,
     ) -> Result<Self, Refusal> {
-        let blobs = Blobs::new(&place.state);
-        let bytes = blobs.get(&digest).map_err(Refusal::failed)?;
-        let catalog: Catalog = codec::decode(&bytes, codec::MAX).map_err(Refusal::failed)?;
+        let (catalog, prepared) = read(&place.state, digest, &secrets).map_err(Refusal::Failed)?;
         if let Some(node) = &*place.node.borrow()
             && *node != catalog.node
         {
@@ -41,11 +41,6 @@ impl Materials {
             );
             return Err(Refusal::Failed(why));
         }
-        let text = |reference: &_| text_of(&secrets, reference);
-        let prepared = prepare(&catalog, &|blob| blobs.get(blob), &text).map_err(|errors| {
-            let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            Refusal::Failed(lines.join("\n"))
-        })?;
         let applied = Applied::new(&place.state);
         Ok(Self {
             digest,
@@ -74,6 +69,26 @@ impl Materials {
             tracing::warn!(%error, "cannot remove old blobs");
         }
     }
+}
+
+/// A catalog out of the blobs, with its templates rendered.
+///
+/// # Errors
+/// What cannot be read, decoded or rendered, in words for people.
+pub(crate) fn read(
+    state: &Path,
+    digest: Digest,
+    secrets: &[Secret],
+) -> Result<(Catalog, Prepared), String> {
+    let blobs = Blobs::new(state);
+    let bytes = blobs.get(&digest).map_err(|error| error.to_string())?;
+    let catalog: Catalog = codec::decode(&bytes, codec::MAX).map_err(|error| error.to_string())?;
+    let text = |reference: &_| text_of(secrets, reference);
+    let prepared = prepare(&catalog, &|blob| blobs.get(blob), &text).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        lines.join("\n")
+    })?;
+    Ok((catalog, prepared))
 }
 
 /// The text of a secret that came along.

@@ -18,14 +18,16 @@ mod execute;
 mod fetch;
 mod handle;
 mod health;
-mod materials;
+pub(crate) mod materials;
 mod observer;
 mod plan;
 mod reboot;
 mod restart;
 mod shrink;
 mod task;
+mod turn;
 mod worker;
 
 pub(crate) use self::handle::WorkerHandle;
+pub(crate) use self::turn::{Turn, is_busy};
 pub(crate) use self::worker::{Place, start};

@@ -67,15 +67,16 @@ impl Task {
                 secrets,
                 approval,
                 part,
-                last,
+                extent,
             } => {
                 let fetched = self.fetch(id, catalog, deadline).await;
                 let (place, cancel) = (self.place.clone(), self.cancel.clone());
                 let order = apply::Order {
                     approval,
                     part,
-                    last,
+                    extent,
                 };
+                let _turn = self.place.turn.for_job().await;
                 self.on_thread(id, move |host, reporter| {
                     let materials = Materials::read(&place, catalog, fetched?, secrets)?;
                     apply::run(&materials, &order, &cancel, host, reporter)
@@ -90,6 +91,7 @@ impl Task {
                 .await
             }
             job::Task::Execute(program) => {
+                let _turn = self.place.turn.for_job().await;
                 self.on_thread(id, move |host, reporter| {
                     execute::run(&program, host, reporter)
                 })
@@ -106,12 +108,14 @@ impl Task {
                 action,
                 secrets,
             } => {
+                let _turn = self.place.turn.for_job().await;
                 self.on_thread(id, move |host, reporter| {
                     act::run(&resource, &action, &secrets, host, reporter)
                 })
                 .await
             }
             job::Task::Restart(unit) => {
+                let _turn = self.place.turn.for_job().await;
                 self.on_thread(id, move |host, reporter| {
                     restart::run(&unit, host, reporter)
                 })

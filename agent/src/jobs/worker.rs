@@ -13,6 +13,7 @@ use super::cancel::Cancel;
 use super::handle::{Command, WorkerHandle};
 use super::shrink::shrink;
 use super::task::{self, Task};
+use super::turn::Turn;
 use crate::state::journal::Journal;
 use crate::{boot, clock, memory};
 
@@ -31,6 +32,7 @@ pub(crate) struct Place {
     pub(crate) node: watch::Receiver<Option<brine_model::name::NodeName>>,
     /// The connection, while there is one.
     pub(crate) link: watch::Receiver<Option<Connection>>,
+    pub(crate) turn: Turn,
 }
 
 /// Starts the worker. When `stop` is cancelled it finishes the resource at hand and takes nothing

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use self::enroll::describe;
 use crate::backoff::Backoff;
 use crate::config::Config;
+use crate::drift::Drift;
 use crate::jobs::WorkerHandle;
 use crate::state::identity::Certificate;
 use crate::state::{State, StateError};
@@ -34,6 +35,7 @@ const GOOD: Duration = Duration::from_secs(60);
 
 /// What the rest of the agent sees of the link.
 pub(crate) struct Link {
+    pub(crate) drift: Drift,
     pub(crate) connection: watch::Sender<Option<Connection>>,
     pub(crate) node: watch::Sender<Option<NodeName>>,
 }
@@ -158,7 +160,7 @@ async fn attempt(
     };
     link.connection.send_replace(Some(connection.clone()));
     tokio::select! {
-        closed = session::serve(&connection, config, worker, stop) => Ok(closed),
+        closed = session::serve(&connection, config, worker, &link.drift, stop) => Ok(closed),
         // The next connection begins with a renewal.
         () = enroll::until_due(certificate) => Ok(Closed::ByUs),
     }

@@ -16,6 +16,8 @@ use tokio::time::{sleep, timeout};
 
 use super::session::ask;
 use crate::backoff::fraction;
+use crate::config::Config;
+use crate::drift::Drift;
 use crate::host::ThisMachine;
 use crate::{facts, memory};
 
@@ -25,11 +27,17 @@ const EVERY: Duration = Duration::from_secs(300);
 /// For a single table. What hangs longer (a home directory on a dead server, say) is left out.
 const DEADLINE: Duration = Duration::from_secs(10);
 
+/// Tables that are told at once, and how often at most.
+const DRIFT: &[&str] = &["drift", "healed"];
+const DRIFT_PAUSE: Duration = Duration::from_secs(1);
+
 /// For the static facts.
 const FACTS: Duration = Duration::from_secs(30);
 
 pub(super) struct Reporter {
     root: PathBuf,
+    state: PathBuf,
+    drift: Drift,
     /// The facts that this connection has sent. Held while a report is made: one at a time.
     sent: Mutex<Option<Facts>>,
     /// Tables whose collectors have not come back: no second one is sent after them.
@@ -37,9 +45,11 @@ pub(super) struct Reporter {
 }
 
 impl Reporter {
-    pub(super) fn new(root: PathBuf) -> Self {
+    pub(super) fn new(config: &Config, drift: Drift) -> Self {
         Self {
-            root,
+            root: config.root.clone(),
+            state: config.state.clone(),
+            drift,
             sent: Mutex::default(),
             stuck: Mutex::default(),
         }
@@ -86,6 +96,34 @@ impl Reporter {
         memory::trim();
     }
 
+    /// Has everything compared with the catalog as well, and reports then.
+    pub(super) async fn look_and_report(&self, connection: &Connection) {
+        self.drift.look().await;
+        self.report(connection).await;
+    }
+
+    /// Tells what differs as soon as that is known, until the connection ends. The whole report tells
+    /// it, too.
+    pub(super) async fn tell_drift(&self, connection: &Connection) {
+        let mut changed = self.drift.changed();
+        changed.mark_unchanged();
+        while changed.changed().await.is_ok() {
+            for table in TABLES.iter().filter(|table| DRIFT.contains(&table.name)) {
+                match self.section(table).await {
+                    Ok(Ok(section)) => {
+                        tell(connection, &AgentRequest::Section(section)).await;
+                    }
+                    Ok(Err(error)) => tracing::warn!(table = table.name, error, "not collected"),
+                    Err(_) => tracing::warn!(table = table.name, "not collected in time"),
+                }
+            }
+            if connection.close_reason().is_some() {
+                return;
+            }
+            sleep(DRIFT_PAUSE).await;
+        }
+    }
+
     async fn sections(&self) -> Vec<Section> {
         let mut stuck = self.stuck.lock().await;
         stuck.retain(|_, task| !task.is_finished());
@@ -112,10 +150,10 @@ impl Reporter {
         &self,
         table: &'static Table,
     ) -> Result<Result<Section, String>, tokio::task::JoinHandle<()>> {
-        let root = self.root.clone();
+        let (root, state) = (self.root.clone(), self.state.clone());
         let (answer, answered) = tokio::sync::oneshot::channel();
         let task = tokio::task::spawn_blocking(move || {
-            let _ = answer.send(table.section(&ThisMachine::new(&root)));
+            let _ = answer.send(table.section(&ThisMachine::new(&root, &state)));
         });
         match timeout(DEADLINE, answered).await {
             Ok(Ok(result)) => Ok(result),

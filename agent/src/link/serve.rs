@@ -52,7 +52,7 @@ async fn answer_one(
         ServerRequest::Cancel(id) => worker.cancel(id).await,
         ServerRequest::Ping => return stream.reply(&ServerReply::Pong).await,
         ServerRequest::Report => {
-            reporter.report(stream.connection()).await;
+            reporter.look_and_report(stream.connection()).await;
             return stream.reply(&ServerReply::Reported).await;
         }
     };

@@ -16,6 +16,7 @@ use super::Ended;
 use super::report::Reporter;
 use super::serve;
 use crate::config::Config;
+use crate::drift::Drift;
 use crate::jobs::WorkerHandle;
 use crate::state::State;
 use crate::state::applied::Applied;
@@ -66,16 +67,18 @@ pub(super) async fn serve(
     connection: &Connection,
     config: &Config,
     worker: &WorkerHandle,
+    drift: &Drift,
     stop: &CancellationToken,
 ) -> Closed {
-    let reporter = Arc::new(Reporter::new(config.root.clone()));
+    let reporter = Arc::new(Reporter::new(config, drift.clone()));
     let asked = serve::run(connection, worker, &reporter);
     let results = deliver(connection, worker);
     let progress = tell_progress(connection, worker);
     let reports = reporter.run(connection);
+    let drift = reporter.tell_drift(connection);
     tokio::select! {
         closed = connection.closed() => closed,
-        () = async { tokio::join!(asked, results, progress, reports); } => connection.closed().await,
+        () = async { tokio::join!(asked, results, progress, reports, drift); } => connection.closed().await,
         () = stop.cancelled() => {
             connection.close(Code::SHUTDOWN, "the agent stops");
             // quinn's own task sends the last packet.

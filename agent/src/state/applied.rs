@@ -49,6 +49,44 @@ impl Applied {
         Ok(bytes.and_then(|bytes| codec::decode(&bytes, codec::MAX).ok()))
     }
 
+    /// The secrets in it.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn secrets(&self) -> Result<Vec<Secret>, StateError> {
+        let path = self.directory.join("secrets");
+        let Some(bytes) = atomic::read(&path).map_err(StateError::io("read", &path))? else {
+            return Ok(Vec::new());
+        };
+        serde_json::from_slice(&bytes).map_err(|error| StateError::damaged(&path, error))
+    }
+
+    /// Notes that the node is on its way to a catalog: until all of it is applied, neither this one
+    /// nor the one before tells what the node is to be.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn begin(&self, catalog: &Digest) -> Result<(), StateError> {
+        if self.digest()? == Some(*catalog) && self.begun()?.is_none() {
+            return Ok(());
+        }
+        let path = self.directory.join("begun");
+        atomic::write(&path, format!("{catalog}\n").as_bytes())
+            .map_err(StateError::io("write", &path))
+    }
+
+    /// The catalog that was begun, and not applied wholly.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn begun(&self) -> Result<Option<Digest>, StateError> {
+        let path = self.directory.join("begun");
+        let bytes = atomic::read(&path).map_err(StateError::io("read", &path))?;
+        let begun = bytes.and_then(|bytes| String::from_utf8_lossy(&bytes).trim().parse().ok());
+        // A crash may have come between the two notes of a successful apply.
+        Ok(begun.filter(|begun| !matches!(self.digest(), Ok(Some(applied)) if applied == *begun)))
+    }
+
     /// Notes a successful apply.
     ///
     /// # Errors
@@ -60,7 +98,9 @@ impl Applied {
         atomic::write(&path, &bytes).map_err(StateError::io("write", &path))?;
         let path = self.directory.join("applied");
         atomic::write(&path, format!("{catalog}\n").as_bytes())
-            .map_err(StateError::io("write", &path))
+            .map_err(StateError::io("write", &path))?;
+        let path = self.directory.join("begun");
+        atomic::remove(&path).map_err(StateError::io("remove", &path))
     }
 
     /// Removes blobs that neither the applied catalog nor `current` names.

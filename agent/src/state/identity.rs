@@ -85,6 +85,8 @@ impl State {
             "ca.pem",
             "applied",
             "secrets",
+            "begun",
+            "drift",
         ];
         binding::set_aside(&self.directory, files.map(|name| self.path(name)).to_vec())
     }

@@ -5,6 +5,8 @@
 //! key.pem certificate.pem    who the node is
 //! ca.pem servers             whom it trusts, and where to find it
 //! applied secrets            the catalog applied last, and the secrets in it
+//! begun                      the catalog that it is on its way to, if it is
+//! drift                      what differs from the catalog applied last, and what was mended
 //! blobs/DIGEST               catalogs and what they name
 //! jobs/RUN-STEP              journal: accepted, running, result until acknowledged
 //! records/                   what services run on; marks of resources
@@ -19,6 +21,7 @@ pub mod blobs;
 pub mod error;
 pub mod identity;
 pub mod journal;
+pub(crate) mod ledger;
 
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;

@@ -11,6 +11,7 @@ use brine_model::catalog::{Catalog, Entry};
 use brine_model::converge::{Approval, Part};
 use brine_model::digest::Digest;
 use brine_model::host::Program;
+use brine_model::inventory::Section;
 use brine_model::resource::ResourceId;
 use brine_model::span::Origin;
 use brine_model::time::Timestamp;
@@ -27,7 +28,7 @@ use brine_wire::agent::{AgentReply, AgentRequest, Hello, ServerReply, ServerRequ
 use brine_wire::blob::BlobReply;
 use brine_wire::codec;
 use brine_wire::enroll::{EnrollReply, EnrollRequest};
-use brine_wire::job::{Job, JobId, JobResult, JobState, RunId, Task};
+use brine_wire::job::{Extent, Job, JobId, JobResult, JobState, RunId, Task};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -56,6 +57,15 @@ pub(crate) struct Script {
     pub(crate) certified: Vec<String>,
     /// Requests for certificates whose reply is lost.
     pub(crate) lose_certificates: usize,
+    /// Every table that was sent, in order.
+    pub(crate) sections: Vec<Section>,
+}
+
+impl Script {
+    /// A table as it was sent last.
+    pub(crate) fn table(&self, name: &str) -> Option<&Section> {
+        self.sections.iter().rfind(|section| section.table == name)
+    }
 }
 
 pub(crate) struct Server {
@@ -238,9 +248,16 @@ impl Shared {
                 self.connections.send((connection.clone(), hello)).unwrap();
                 return;
             }
-            AgentRequest::Inventory(told) => AgentReply::Wanted(told.into_keys().collect()),
+            AgentRequest::Inventory(told) => {
+                let script = self.script.lock().unwrap();
+                let known = |name: &str| script.table(name).map(Section::digest);
+                let told = told.into_iter();
+                let wanted = told.filter(|(name, digest)| known(name) != Some(*digest));
+                AgentReply::Wanted(wanted.map(|(name, _)| name).collect())
+            }
             AgentRequest::Section(section) => {
                 assert!(section.checked().is_some(), "{section:?}");
+                self.script.lock().unwrap().sections.push(section);
                 AgentReply::Acknowledged
             }
             AgentRequest::Blob(digest) => {
@@ -397,10 +414,16 @@ pub(crate) fn catalog(node: &str, content: &str) -> Vec<u8> {
 }
 
 pub(crate) fn catalog_of(node: &str, resources: Vec<Entry>) -> Vec<u8> {
+    catalog_with(node, resources, &[])
+}
+
+/// With formulas that are to be kept between applies.
+pub(crate) fn catalog_with(node: &str, resources: Vec<Entry>, enforced: &[&str]) -> Vec<u8> {
     let catalog = Catalog {
         node: node.parse().unwrap(),
         resources,
         contexts: BTreeMap::new(),
+        enforced: enforced.iter().map(|name| name.parse().unwrap()).collect(),
     };
     codec::encode(&catalog).unwrap()
 }
@@ -440,7 +463,7 @@ pub(crate) fn apply(catalog: Digest, approval: Approval) -> Task {
         secrets: Vec::new(),
         approval,
         part: Part::WHOLE,
-        last: true,
+        extent: Extent::Wholly,
     }
 }
 

@@ -7,7 +7,7 @@ use brine_model::converge::{ApplyReport, Part};
 use brine_model::resource::ResourceId;
 use brine_transport::closed::Code;
 use brine_transport::connection::Connection;
-use brine_wire::job::{JobResult, Task};
+use brine_wire::job::{Extent, JobResult, Task};
 
 use crate::server::{Machine, Server, apply, catalog_of, entry, file, job, plan, submit};
 
@@ -48,7 +48,7 @@ async fn a_catalog_is_the_nodes_own_after_its_last_part() {
     let JobResult::Planned(planned) = done(&mut server, &connection, 1, plan(digest)).await else {
         panic!("no plan")
     };
-    let part = |from, to, last| match apply(digest, planned.approval()) {
+    let part = |from, to, extent| match apply(digest, planned.approval()) {
         Task::Apply {
             catalog,
             secrets,
@@ -59,18 +59,18 @@ async fn a_catalog_is_the_nodes_own_after_its_last_part() {
             secrets,
             approval,
             part: Part { from, to },
-            last,
+            extent,
         },
         other => other,
     };
-    let first = done(&mut server, &connection, 2, part(0, 1, false)).await;
+    let first = done(&mut server, &connection, 2, part(0, 1, Extent::Partly)).await;
     assert_eq!(applied(first).resources.len(), 1);
     assert!(!machine.root().join("etc/two").exists());
     connection.close(Code::SHUTDOWN, "");
     let (connection, hello) = server.connected().await;
     assert_eq!(hello.applied, None);
 
-    let second = done(&mut server, &connection, 3, part(1, 2, true)).await;
+    let second = done(&mut server, &connection, 3, part(1, 2, Extent::Wholly)).await;
     assert_eq!(applied(second).resources.len(), 1);
     connection.close(Code::SHUTDOWN, "");
     let (_, hello) = server.connected().await;

@@ -6,7 +6,7 @@ use brine_model::converge::{Approval, Part, Plan, PlanOutcome, Planned};
 use brine_model::live::LiveFacts;
 use brine_model::name::{NodeName, RoleName};
 use brine_model::resource::ResourceId;
-use brine_wire::job::{JobResult, Task};
+use brine_wire::job::{Extent, JobResult, Task};
 use tokio::task::JoinSet;
 
 use super::asking;
@@ -307,7 +307,7 @@ impl Driver {
             secrets: catalog.secrets,
             approval: approved.clone(),
             part: Part::WHOLE,
-            last: false,
+            extent: Extent::Once,
         };
         let order = Order {
             node,

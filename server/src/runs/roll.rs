@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use brine_model::catalog::{Health, Policy};
 use brine_model::converge::{Approval, Part};
 use brine_model::name::{FormulaName, NodeName};
-use brine_wire::job::{JobId, Task};
+use brine_wire::job::{Extent, JobId, Task};
 use brine_wire::run::{NodeState, RunKind};
 use tokio::task::{Id, JoinSet};
 
@@ -443,7 +443,11 @@ pub(super) async fn apply_as(
         secrets: target.secrets,
         approval: piece.approval,
         part: piece.part,
-        last: piece.last,
+        extent: if piece.last {
+            Extent::Wholly
+        } else {
+            Extent::Partly
+        },
     };
     let order = Order {
         node,

@@ -20,6 +20,7 @@ pub(super) struct Shape {
     pub(super) columns: &'static [Column],
     pub(super) key: usize,
     pub(super) asked: &'static [&'static str],
+    pub(super) times: &'static [&'static str],
 }
 
 /// Static facts, flattened: made here, from what the agent reports typed.
@@ -37,6 +38,7 @@ pub(super) const FACTS: Shape = Shape {
     ],
     key: 1,
     asked: &[],
+    times: &[],
 };
 
 pub(super) fn shapes() -> impl Iterator<Item = Shape> {
@@ -45,6 +47,7 @@ pub(super) fn shapes() -> impl Iterator<Item = Shape> {
         columns: table.columns,
         key: table.key,
         asked: table.asked,
+        times: table.times,
     });
     std::iter::once(FACTS).chain(tables)
 }

@@ -179,8 +179,15 @@ fn open(path: &Path, target: &[NodeName]) -> rusqlite::Result<Connection> {
         },
     )?;
     for shape in shapes() {
-        let names = shape.columns.iter().map(|column| quoted(column.name));
-        let names = names.collect::<Vec<_>>().join(", ");
+        let columns = shape.columns.iter().map(|column| {
+            let name = quoted(column.name);
+            if shape.times.contains(&column.name) {
+                format!("strftime('%Y-%m-%dT%H:%M:%SZ', {name}, 'unixepoch') AS {name}")
+            } else {
+                name
+            }
+        });
+        let names = columns.collect::<Vec<_>>().join(", ");
         connection.execute_batch(&format!(
             "CREATE TEMP VIEW {} AS SELECT node, {names} FROM main.{}",
             shape.name,

@@ -27,6 +27,7 @@ pub(crate) struct Role {
     pub(crate) formulas: Vec<Located<String>>,
     pub(crate) members: u32,
     pub(crate) after: Vec<Located<String>>,
+    pub(crate) enforce: bool,
 }
 
 #[derive(Deserialize)]
@@ -41,6 +42,9 @@ struct Written {
     members: u32,
     #[serde(default)]
     after: Vec<Located<String>>,
+    /// Nodes mend what is changed by others at once, as far as that interrupts nobody.
+    #[serde(default)]
+    enforce: bool,
 }
 
 const fn one() -> u32 {
@@ -82,6 +86,7 @@ impl Role {
             formulas: written.formulas,
             members: written.members,
             after: written.after,
+            enforce: written.enforce,
         })
     }
 

@@ -1,6 +1,6 @@
 //! Everything that one node must be, compiled by the server: a blob, named by its digest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,8 @@ pub struct Catalog {
     pub resources: Vec<Entry>,
     /// What each formula's templates see.
     pub contexts: BTreeMap<FormulaName, Value>,
+    /// Formulas of a role that keeps its nodes so also between applies (`enforce: true`).
+    pub enforced: BTreeSet<FormulaName>,
 }
 
 /// One resource: decoded by the same code that checked it on the server.

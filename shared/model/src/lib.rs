@@ -9,6 +9,7 @@ pub mod converge;
 pub mod deserialize;
 pub mod diagnostic;
 pub mod digest;
+pub mod drift;
 pub mod expression;
 pub mod facts;
 pub mod host;

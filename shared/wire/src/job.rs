@@ -50,8 +50,7 @@ pub enum Task {
         secrets: Vec<Secret>,
         approval: Approval,
         part: Part,
-        /// Nothing of the catalog is left after this: it is then the node's own.
-        last: bool,
+        extent: Extent,
     },
     /// Ask until all hold, or their deadlines pass.
     Health(Vec<Health>),
@@ -69,6 +68,17 @@ pub enum Task {
     Restart(String),
     /// Reboot. The result comes once the agent is back with another boot id.
     Reboot,
+}
+
+/// What an apply makes of the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Extent {
+    /// Something is done on it that is done once: the node is to be what it was.
+    Once,
+    /// The node is on its way to the catalog.
+    Partly,
+    /// Nothing of the catalog is left after this: it is then the node's own.
+    Wholly,
 }
 
 /// A secret on its way to the one node whose catalog needs it.

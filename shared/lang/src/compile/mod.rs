@@ -79,6 +79,7 @@ impl Compiled {
                 .map(|context| (once.entry.formula.clone(), context))
                 .into_iter()
                 .collect(),
+            enforced: BTreeSet::new(),
         }
     }
 }
@@ -276,6 +277,7 @@ impl<'a> Compiler<'a> {
             node: node.input.name.clone(),
             resources,
             contexts,
+            enforced: self.enforced(node),
         };
         Some(Compiled {
             catalog,
@@ -283,6 +285,15 @@ impl<'a> Compiler<'a> {
             once,
             actions,
         })
+    }
+
+    /// The formulas of those of a node's roles that are to be kept between applies.
+    fn enforced(&self, node: &NodeState) -> BTreeSet<FormulaName> {
+        let roles = self.roles_of(node).filter(|role| role.enforce);
+        let formulas = roles.flat_map(|role| role.info().formulas);
+        formulas
+            .filter(|name| node.formulas.contains(name))
+            .collect()
     }
 
     fn nodes_within(&self, reach: &Reach) -> Option<BTreeSet<NodeName>> {

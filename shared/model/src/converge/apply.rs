@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::approval::Approval;
+use super::approval::{Approval, Permission};
 use super::known::Known;
 use super::prepare::{Item, Prepared};
 use super::transaction;
@@ -153,14 +153,9 @@ pub fn apply(
     host: &mut dyn Host,
     observer: &mut dyn Observer,
 ) -> ApplyReport {
-    let mut run = Run {
-        host: Known { prepared, host },
-        approval,
-        observer,
-        total: part.of(prepared.items()).len(),
-        report: Vec::new(),
-    };
     let items = part.of(prepared.items());
+    let permission = approval.map_or(Permission::Everything, Permission::Approved);
+    let mut run = Run::new(prepared, permission, host, observer, items.len());
     while let Some(item) = items.get(run.report.len()) {
         let rest = &items[run.report.len()..];
         if let Some(stopped) = run.report.iter().find(|applied| !applied.outcome.is_good()) {
@@ -171,7 +166,7 @@ pub fn apply(
                 },
             };
             run.finish(item, outcome);
-        } else if run.observer.cancelled() {
+        } else if run.is_cancelled() {
             run.finish(item, ResourceOutcome::Cancelled);
         } else if let Some(count) = transaction::length(rest) {
             transaction::apply(&rest[..count], &mut run);
@@ -189,13 +184,41 @@ pub fn apply(
 /// An apply under way.
 pub(super) struct Run<'a> {
     pub(super) host: Known<'a>,
-    approval: Option<&'a Approval>,
+    permission: Permission<'a>,
     observer: &'a mut dyn Observer,
     total: usize,
     report: Vec<Applied>,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        prepared: &'a Prepared,
+        permission: Permission<'a>,
+        host: &'a mut dyn Host,
+        observer: &'a mut dyn Observer,
+        total: usize,
+    ) -> Self {
+        Self {
+            host: Known { prepared, host },
+            permission,
+            observer,
+            total,
+            report: Vec::new(),
+        }
+    }
+
+    pub(super) fn report(&self) -> &[Applied] {
+        &self.report
+    }
+
+    pub(super) fn into_report(self) -> Vec<Applied> {
+        self.report
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.observer.cancelled()
+    }
+
     /// Tells that `item` is begun, `ahead` resources after the last finished one.
     pub(super) fn start(&mut self, item: &Item, ahead: usize) {
         let total = self.total;
@@ -237,11 +260,10 @@ impl Run<'_> {
                 .map_err(|error| failed(error.to_string()))?;
             return Err(ResourceOutcome::InSync);
         }
-        match self.approval {
-            Some(approval) if !approval.covers(&item.id, &changes) => {
-                Err(ResourceOutcome::NotApproved(changes))
-            }
-            _ => Ok(changes),
+        if self.permission.covers(&item.id, &changes) {
+            Ok(changes)
+        } else {
+            Err(ResourceOutcome::NotApproved(changes))
         }
     }
 
@@ -273,7 +295,7 @@ impl Run<'_> {
         }
     }
 
-    fn one(&mut self, item: &Item) -> ResourceOutcome {
+    pub(super) fn one(&mut self, item: &Item) -> ResourceOutcome {
         let changes = match self.look(item) {
             Ok(changes) => changes,
             Err(outcome) => return outcome,

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::heal::remedy;
 use super::plan::{Plan, PlanOutcome};
+use crate::drift::Remedy;
 use crate::resource::{Change, ResourceId};
 
 /// For each resource, the kinds of change that may be made to it.
@@ -37,6 +39,25 @@ const INTENDED: &[(&str, &[&str])] = &[
     // Unmasked to be seen: `start: false` masks what a package brings.
     ("disable", &["unmask"]),
 ];
+
+/// What an apply may do.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Permission<'a> {
+    Everything,
+    Approved(&'a Approval),
+    /// See [`remedy`](super::remedy).
+    Healing,
+}
+
+impl Permission<'_> {
+    pub(super) fn covers(self, id: &ResourceId, changes: &[Change]) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Approved(approval) => approval.covers(id, changes),
+            Self::Healing => remedy(id, changes) == Remedy::Heal,
+        }
+    }
+}
 
 impl Approval {
     pub(super) fn of(plan: &Plan) -> Self {

@@ -107,9 +107,22 @@ impl Plan {
 /// all errors show at once.
 #[must_use]
 pub fn plan(prepared: &Prepared, host: &dyn ReadHost) -> Plan {
+    Plan {
+        resources: plan_some(prepared, &|_| true, host),
+        released: Vec::new(),
+    }
+}
+
+/// Plans those of `wanted`; what else there is counts as in sync, and is not looked at.
+#[must_use]
+pub fn plan_some(
+    prepared: &Prepared,
+    wanted: &dyn Fn(&ResourceId) -> bool,
+    host: &dyn ReadHost,
+) -> Vec<Planned> {
     let mut predicted = Predicted::new(prepared, host);
-    let mut resources = Vec::with_capacity(prepared.items().len());
-    for item in prepared.items() {
+    let mut resources = Vec::new();
+    for item in prepared.items().iter().filter(|item| wanted(&item.id)) {
         predicted.enter(&item.formula);
         let outcome = outcome(item, &predicted);
         predicted.learn(&item.id, &outcome);
@@ -125,10 +138,7 @@ pub fn plan(prepared: &Prepared, host: &dyn ReadHost) -> Plan {
     {
         change.effects = Vec::new();
     }
-    Plan {
-        resources,
-        released: Vec::new(),
-    }
+    resources
 }
 
 /// One resource over what the earlier ones will have done.

@@ -1,6 +1,6 @@
 //! Decodes a catalog, all of it, before anything is looked at or touched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Catalog, Entry};
 use crate::deserialize;
@@ -93,6 +93,17 @@ impl Prepared {
         self.index
             .get(id)
             .map(|&position| self.items[position].resource.as_ref())
+    }
+
+    /// `ids`, and what compares itself with any of them: the service behind a file.
+    #[must_use]
+    pub fn with_dependants(&self, mut ids: BTreeSet<ResourceId>) -> BTreeSet<ResourceId> {
+        for item in &self.items {
+            if item.resource.watches().iter().any(|id| ids.contains(id)) {
+                ids.insert(item.id.clone());
+            }
+        }
+        ids
     }
 
     pub(super) fn items(&self) -> &[Item] {

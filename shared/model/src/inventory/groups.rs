@@ -21,6 +21,7 @@ pub(super) const TABLE: Table = Table {
     ],
     key: 2,
     asked: &[],
+    times: &[],
     collect,
 };
 

@@ -32,6 +32,7 @@ pub(super) const TABLE: Table = Table {
     ],
     key: 4,
     asked: &[],
+    times: &[],
     collect,
 };
 

@@ -1,5 +1,7 @@
 //! How collectors look at a machine.
 
+use crate::drift::Ledger;
+
 /// A machine, for looking only. Nothing here may wait for long: what is under a mount that may hang
 /// is not looked at.
 pub trait Machine {
@@ -20,6 +22,12 @@ pub trait Machine {
     /// # Errors
     /// systemd cannot be asked.
     fn units(&self) -> Result<Vec<Unit>, String>;
+
+    /// What differs from the last applied catalog, and what was mended.
+    ///
+    /// # Errors
+    /// The agent's note of it cannot be read.
+    fn drift(&self) -> Result<Ledger, String>;
 
     /// SHA-256, as OpenSSH's fingerprints of keys have it.
     fn sha256(&self, bytes: &[u8]) -> [u8; 32];

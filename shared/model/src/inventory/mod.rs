@@ -5,7 +5,9 @@
 //! forks nothing. What a machine says is data; nothing of it is ever evaluated.
 
 mod authorized_keys;
+mod drift;
 mod groups;
+mod healed;
 mod listening;
 mod machine;
 mod modules;
@@ -35,6 +37,8 @@ pub const TABLES: &[&Table] = &[
     &authorized_keys::TABLE,
     &mounts::TABLE,
     &modules::TABLE,
+    &drift::TABLE,
+    &healed::TABLE,
 ];
 
 /// More rows than any honest machine has of anything; a table with more is not reported.
@@ -54,6 +58,8 @@ pub struct Table {
     pub key: usize,
     /// What is looked for beside the first column: these are indexed, too.
     pub asked: &'static [&'static str],
+    /// Columns that are times: seconds since 1970 in a cell, RFC 3339 in an answer.
+    pub times: &'static [&'static str],
     pub collect: fn(&dyn Machine) -> Result<Vec<Row>, String>,
 }
 

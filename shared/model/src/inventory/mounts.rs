@@ -25,6 +25,7 @@ pub(super) const TABLE: Table = Table {
     ],
     key: 1,
     asked: &[],
+    times: &[],
     collect,
 };
 

@@ -33,6 +33,7 @@ pub(super) const TABLE: Table = Table {
     ],
     key: 2,
     asked: &["source"],
+    times: &[],
     collect,
 };
 

@@ -45,6 +45,10 @@ impl Machine for Fake {
         ])
     }
 
+    fn drift(&self) -> Result<crate::drift::Ledger, String> {
+        Ok(crate::drift::Ledger::default())
+    }
+
     fn sha256(&self, _: &[u8]) -> [u8; 32] {
         [0; 32]
     }

@@ -37,6 +37,7 @@ pub(super) const TABLE: Table = Table {
     ],
     key: 1,
     asked: &[],
+    times: &[],
     collect,
 };
 

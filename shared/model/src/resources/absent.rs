@@ -26,6 +26,7 @@ struct Absent {
 
 impl Declaration for Fields {
     const NAME: &'static str = "absent";
+    const HEALS: bool = true;
     const DOC: &'static str = "Removes a file, a link or, if `recursive`, a directory.";
 
     fn build(self, place: &Place<'_>) -> Result<Box<dyn Resource>, Error> {

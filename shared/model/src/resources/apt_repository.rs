@@ -43,6 +43,7 @@ struct AptRepository {
 
 impl Declaration for Fields {
     const NAME: &'static str = "apt_repository";
+    const HEALS: bool = true;
     const DOC: &'static str = "A repository of packages, and the key that it is signed with.";
     const PATH_FIELDS: &'static [PathField] = &[PathField {
         name: "key",

@@ -44,6 +44,7 @@ struct Block {
 
 impl Declaration for Fields {
     const NAME: &'static str = "block";
+    const HEALS: bool = true;
     const DOC: &'static str = "Lines of a file between two markers; the others stay as they are.";
     const PATH_FIELDS: &'static [PathField] = &[PathField {
         name: "template",

@@ -20,6 +20,9 @@ pub(super) trait Declaration: DeserializeOwned {
     /// See [`Resource::act`].
     const ACTIONS: &'static [&'static str] = &[];
 
+    /// What has drifted may be mended by the node alone: no other node and no server has a part in it.
+    const HEALS: bool = false;
+
     /// Checks what no single field shows, and makes the resource.
     fn build(self, place: &Place<'_>) -> Result<Box<dyn Resource>, Error>;
 }
@@ -59,6 +62,7 @@ impl Kind {
             doc: F::DOC,
             live: F::LIVE,
             actions: F::ACTIONS,
+            heals: F::HEALS,
             decode: |id, fields, materials| {
                 let place = Place {
                     id,

@@ -30,6 +30,7 @@ struct Directory {
 
 impl Declaration for Fields {
     const NAME: &'static str = "directory";
+    const HEALS: bool = true;
     const DOC: &'static str = "A directory with its mode and owner.";
 
     fn build(self, place: &Place<'_>) -> Result<Box<dyn Resource>, Error> {

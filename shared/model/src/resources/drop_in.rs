@@ -29,6 +29,7 @@ struct DropIn(Definition);
 
 impl Declaration for Fields {
     const NAME: &'static str = "drop_in";
+    const HEALS: bool = true;
     const DOC: &'static str = "A drop-in that changes a systemd unit.";
     const PATH_FIELDS: &'static [PathField] = &[PathField {
         name: "template",

@@ -42,6 +42,7 @@ struct File(ManagedFile);
 
 impl Declaration for Fields {
     const NAME: &'static str = "file";
+    const HEALS: bool = true;
     const DOC: &'static str = "A file with its content, mode and owner, replaced atomically.";
     const PATH_FIELDS: &'static [PathField] = &[
         PathField {

@@ -28,6 +28,7 @@ struct Group {
 
 impl Declaration for Fields {
     const NAME: &'static str = "group";
+    const HEALS: bool = true;
     const DOC: &'static str = "A group of the system.";
 
     fn build(self, place: &Place<'_>) -> Result<Box<dyn Resource>, Error> {

@@ -40,6 +40,7 @@ struct HostsEntry {
 
 impl Declaration for Fields {
     const NAME: &'static str = "hosts_entry";
+    const HEALS: bool = true;
     const DOC: &'static str = "A name and its aliases in /etc/hosts, on one line only.";
 
     fn build(self, place: &Place<'_>) -> Result<Box<dyn Resource>, Error> {

@@ -40,6 +40,7 @@ struct Line {
 
 impl Declaration for Fields {
     const NAME: &'static str = "line";
+    const HEALS: bool = true;
     const DOC: &'static str = "One line of a file; the others stay as they are.";
 
     fn build(self, place: &Place<'_>) -> Result<Box<dyn Resource>, Error> {

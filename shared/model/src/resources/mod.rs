@@ -109,6 +109,8 @@ pub struct Kind {
     pub live: &'static [&'static str],
     /// What can be done to it beyond making it hold.
     pub actions: &'static [&'static str],
+    /// Whether a node may mend it by itself, between applies.
+    pub heals: bool,
     decode: Decode,
 }
 

@@ -54,6 +54,7 @@ const NETWORK: &[&str] = &[
 
 impl Declaration for Fields {
     const NAME: &'static str = "mount";
+    const HEALS: bool = true;
     const DOC: &'static str = "A file system at its place: mounted now and at every boot.";
 
     fn build(self, place: &Place<'_>) -> Result<Box<dyn Resource>, Error> {

@@ -45,6 +45,7 @@ pub fn package_list(name: &str) -> Result<AbsolutePath, InvalidPath> {
 
 impl Declaration for Fields {
     const NAME: &'static str = "package";
+    const HEALS: bool = true;
     const DOC: &'static str = "A Debian package; adjacent ones are installed in one transaction.";
 
     fn build(self, place: &Place<'_>) -> Result<Box<dyn Resource>, Error> {

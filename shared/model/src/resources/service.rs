@@ -48,6 +48,7 @@ pub fn unit_of(name: &str) -> String {
 
 impl Declaration for Fields {
     const NAME: &'static str = "service";
+    const HEALS: bool = true;
     const DOC: &'static str = "A systemd unit: running, enabled, restarted when that is owed.";
 
     fn build(self, place: &Place<'_>) -> Result<Box<dyn Resource>, Error> {

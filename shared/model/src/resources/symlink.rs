@@ -25,6 +25,7 @@ struct Symlink {
 
 impl Declaration for Fields {
     const NAME: &'static str = "symlink";
+    const HEALS: bool = true;
     const DOC: &'static str = "A symbolic link, replaced atomically.";
 
     fn build(self, place: &Place<'_>) -> Result<Box<dyn Resource>, Error> {

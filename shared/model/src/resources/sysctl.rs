@@ -32,6 +32,7 @@ struct Sysctl {
 
 impl Declaration for Fields {
     const NAME: &'static str = "sysctl";
+    const HEALS: bool = true;
     const DOC: &'static str = "A setting of the kernel: in /etc/sysctl.d, and as it runs.";
 
     fn build(self, place: &Place<'_>) -> Result<Box<dyn Resource>, Error> {

@@ -30,6 +30,7 @@ struct Timezone {
 
 impl Declaration for Fields {
     const NAME: &'static str = "timezone";
+    const HEALS: bool = true;
     const DOC: &'static str = "The time zone: /etc/localtime and /etc/timezone.";
 
     fn build(self, place: &Place<'_>) -> Result<Box<dyn Resource>, Error> {

@@ -71,6 +71,7 @@ pub(super) fn definition(
 
 impl Declaration for Fields {
     const NAME: &'static str = "unit";
+    const HEALS: bool = true;
     const DOC: &'static str = "A systemd unit file in /etc/systemd/system.";
     const PATH_FIELDS: &'static [PathField] = &[PathField {
         name: "template",

@@ -53,6 +53,7 @@ pub(super) fn account_fingerprint(text: &str, host: &dyn ReadHost) -> HostResult
 
 impl Declaration for Fields {
     const NAME: &'static str = "user";
+    const HEALS: bool = true;
     const DOC: &'static str = "A user of the system.";
 
     fn build(self, place: &Place<'_>) -> Result<Box<dyn Resource>, Error> {

@@ -22,7 +22,7 @@ use brine_model::value::{Map, SecretRef, SecretText, Value};
 use brine_wire::agent::{AgentReply, AgentRequest, Hello, ServerReply, ServerRequest};
 use brine_wire::blob::BlobReply;
 use brine_wire::enroll::{CertificateRequest, EnrollReply, EnrollRequest};
-use brine_wire::job::{Job, JobId, JobResult, JobState, Progress, RunId, Secret, Task};
+use brine_wire::job::{Extent, Job, JobId, JobResult, JobState, Progress, RunId, Secret, Task};
 use brine_wire::operator::{
     ActionRequest, AddNode, AddToken, Agreed, AgreedNode, Answer, Enrollment, NodeDetail, NodeInfo,
     OperatorReply, OperatorRequest, Paused, Query, Refusal, Report, Start, StartAction, Status,
@@ -134,7 +134,7 @@ samples! {
             secrets: vec![],
             approval: approval(),
             part: Part { from: 1, to: 300 },
-            last: true,
+            extent: Extent::Wholly,
         },
         Health => Task::Health(vec![Health {
             formula: formula(),

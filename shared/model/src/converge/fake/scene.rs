@@ -38,6 +38,7 @@ impl Scene {
                 node: "node".parse().expect("a name"),
                 resources: Vec::new(),
                 contexts: BTreeMap::new(),
+                enforced: std::collections::BTreeSet::new(),
             },
             blobs: BTreeMap::new(),
             secrets: BTreeMap::new(),

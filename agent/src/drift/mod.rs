@@ -1,0 +1,78 @@
+//! What others change between applies: seen when it happens, told, and mended where a role enforces it.
+//!
+//! ```text
+//!   files (inotify) ─┐                     look (a thread): plan what is concerned ─► ledger ─► link
+//!   units (D-Bus)  ──┼─► watch: collects ─►                                             │
+//!   timer, asked   ──┘                     mend (a thread): heal what is due ◄──────────┘
+//! ```
+//!
+//! It needs no server: catalog, secrets and ledger are the agent's own. While a job changes the machine
+//! nothing is looked at, and what was seen before one began decides nothing.
+
+mod files;
+mod index;
+mod look;
+mod pace;
+mod units;
+mod watch;
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch as signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::jobs::Place;
+
+/// How long whoever asks for a look waits for it.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// How the rest of the agent talks to the watch. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Drift {
+    looks: mpsc::Sender<oneshot::Sender<()>>,
+    changed: signal::Receiver<u64>,
+}
+
+/// The watch itself, to be run.
+pub(crate) struct Watch {
+    place: Place,
+    looks: mpsc::Receiver<oneshot::Sender<()>>,
+    changed: signal::Sender<u64>,
+}
+
+pub(crate) fn new(place: Place) -> (Drift, Watch) {
+    let (ask, looks) = mpsc::channel(8);
+    let (changed, seen) = signal::channel(0);
+    let drift = Drift {
+        looks: ask,
+        changed: seen,
+    };
+    let watch = Watch {
+        place,
+        looks,
+        changed,
+    };
+    (drift, watch)
+}
+
+impl Drift {
+    /// Has everything looked at, and waits for that, but not for ever.
+    pub(crate) async fn look(&self) {
+        let (reply, done) = oneshot::channel();
+        if self.looks.send(reply).await.is_ok() {
+            let _ = tokio::time::timeout(LOOK, done).await;
+        }
+    }
+
+    /// Changes whenever the ledger does.
+    pub(crate) fn changed(&self) -> signal::Receiver<u64> {
+        self.changed.clone()
+    }
+}
+
+impl Watch {
+    /// Until `stop`; what is being mended is finished.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        watch::run(self, stop).await;
+    }
+}

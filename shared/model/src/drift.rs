@@ -1,0 +1,310 @@
+//! What a node is otherwise than its last applied catalog says, since when, and what was done.
+//!
+//! A pure ledger: the agent tells it what it saw and did, and keeps it on disk, so that neither a
+//! restart nor a server that is away loses since when something is so.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::converge::{Applied, PlanOutcome, Planned, ResourceOutcome};
+use crate::name::FormulaName;
+use crate::resource::{Change, Diff, ResourceId};
+use crate::time::Timestamp;
+
+/// Whoever changes something so often within [`FIGHT`] is not to be fought: it is left, and told.
+pub const TRIES: usize = 3;
+pub const FIGHT: Duration = Duration::from_secs(600);
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Ledger {
+    /// Why the node cannot be compared with what it should be, and since when.
+    pub blind: Option<Blind>,
+    pub drifted: BTreeMap<ResourceId, Drifted>,
+    pub healed: BTreeMap<ResourceId, Healed>,
+    /// When healing was tried, within [`FIGHT`].
+    tries: BTreeMap<ResourceId, Vec<Timestamp>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blind {
+    pub since: Timestamp,
+    pub why: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drifted {
+    pub formula: FormulaName,
+    pub since: Timestamp,
+    pub state: State,
+    /// For people: `content differs; mode 0600 → 0644`.
+    pub how: String,
+    /// Where a text may be shown.
+    pub diff: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    /// Until the next apply.
+    Left,
+    /// It is about to be mended.
+    Healing,
+    /// Mending it would interrupt a service, or is not a matter of this node alone.
+    NeedsRun,
+    /// Mended [`TRIES`] times within [`FIGHT`], and otherwise again.
+    GivenUp,
+    /// It cannot be looked at.
+    Unknown,
+}
+
+impl State {
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Left => "drifted",
+            Self::Healing => "healing",
+            Self::NeedsRun => "needs a run",
+            Self::GivenUp => "given up",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What was mended, the last time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Healed {
+    pub formula: FormulaName,
+    pub since: Timestamp,
+    pub at: Timestamp,
+    pub times: u32,
+    pub how: String,
+}
+
+/// What healing may do about a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// No role enforces it.
+    None,
+    /// It would take a run.
+    Run,
+    Heal,
+}
+
+impl Ledger {
+    /// Takes in what was seen; `remedy` says what may be done about what differs.
+    pub fn saw(
+        &mut self,
+        planned: &[Planned],
+        remedy: &dyn Fn(&Planned) -> Remedy,
+        now: Timestamp,
+    ) {
+        self.blind = None;
+        self.forget_tries(now);
+        for one in planned {
+            let (how, diff, failed) = match &one.outcome {
+                PlanOutcome::InSync => {
+                    self.drifted.remove(&one.id);
+                    continue;
+                }
+                PlanOutcome::Failed(why) => (why.clone(), None, true),
+                other => (words(other.changes()), diff(other.changes()), false),
+            };
+            let tries = self.tries.get(&one.id).map_or(0, Vec::len);
+            let state = match remedy(one) {
+                _ if failed => State::Unknown,
+                Remedy::None => State::Left,
+                Remedy::Run => State::NeedsRun,
+                Remedy::Heal if tries >= TRIES => State::GivenUp,
+                Remedy::Heal => State::Healing,
+            };
+            let since = self.drifted.get(&one.id).map_or(now, |before| before.since);
+            let drifted = Drifted {
+                formula: one.formula.clone(),
+                since,
+                state,
+                how,
+                diff,
+            };
+            self.drifted.insert(one.id.clone(), drifted);
+        }
+    }
+
+    /// Drops what the catalog does not have any more.
+    pub fn keep_only(&mut self, known: &dyn Fn(&ResourceId) -> bool) {
+        self.drifted.retain(|id, _| known(id));
+        self.healed.retain(|id, _| known(id));
+        self.tries.retain(|id, _| known(id));
+    }
+
+    /// Nothing can be said for this reason.
+    pub fn blinded(&mut self, why: String, now: Timestamp) {
+        let since = self.blind.as_ref().map_or(now, |blind| blind.since);
+        self.blind = Some(Blind { since, why });
+        self.drifted.clear();
+    }
+
+    /// What is to be mended now.
+    #[must_use]
+    pub fn due(&self) -> Vec<ResourceId> {
+        let due = self
+            .drifted
+            .iter()
+            .filter(|(_, drifted)| drifted.state == State::Healing);
+        due.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Takes in what mending came to.
+    pub fn mended(&mut self, report: &[Applied], now: Timestamp) {
+        for one in report {
+            match &one.outcome {
+                ResourceOutcome::Changed(changes) => {
+                    self.tries.entry(one.id.clone()).or_default().push(now);
+                    let since = self.drifted.remove(&one.id).map_or(now, |d| d.since);
+                    let times = self.healed.get(&one.id).map_or(0, |healed| healed.times);
+                    let healed = Healed {
+                        formula: one.formula.clone(),
+                        since,
+                        at: now,
+                        times: times.saturating_add(1),
+                        how: words(changes),
+                    };
+                    self.healed.insert(one.id.clone(), healed);
+                }
+                ResourceOutcome::Failed { message, .. } => {
+                    self.tries.entry(one.id.clone()).or_default().push(now);
+                    if let Some(drifted) = self.drifted.get_mut(&one.id) {
+                        drifted.how = format!("healing failed: {message}");
+                    }
+                }
+                ResourceOutcome::NotApproved(_) => {
+                    if let Some(drifted) = self.drifted.get_mut(&one.id) {
+                        drifted.state = State::NeedsRun;
+                    }
+                }
+                ResourceOutcome::InSync => {
+                    self.drifted.remove(&one.id);
+                }
+                ResourceOutcome::Skipped { .. } | ResourceOutcome::Cancelled => {}
+            }
+        }
+    }
+
+    fn forget_tries(&mut self, now: Timestamp) {
+        for tries in self.tries.values_mut() {
+            tries.retain(|at| now.since(*at) < FIGHT);
+        }
+        self.tries.retain(|_, tries| !tries.is_empty());
+    }
+}
+
+fn words(changes: &[Change]) -> String {
+    let texts: Vec<&str> = changes.iter().map(|change| change.text.as_str()).collect();
+    texts.join("; ")
+}
+
+fn diff(changes: &[Change]) -> Option<String> {
+    let mut diffs = changes.iter().filter_map(|change| change.diff.as_ref());
+    diffs.find_map(|diff| match diff {
+        Diff::Text(text) => Some(text.clone()),
+        Diff::Sensitive | Diff::Binary { .. } => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(secs: i64) -> Timestamp {
+        Timestamp::from_secs(secs)
+    }
+
+    fn id() -> ResourceId {
+        ResourceId::new("file", "/a")
+    }
+
+    fn planned(outcome: PlanOutcome) -> Planned {
+        Planned {
+            id: id(),
+            formula: "base".parse().unwrap(),
+            outcome,
+        }
+    }
+
+    fn differs(text: &str) -> Planned {
+        planned(PlanOutcome::Changes(vec![Change::new("content", text)]))
+    }
+
+    fn changed() -> Applied {
+        Applied {
+            id: id(),
+            formula: "base".parse().unwrap(),
+            outcome: ResourceOutcome::Changed(vec![Change::new("content", "content differs")]),
+        }
+    }
+
+    #[test]
+    fn since_the_first_time_until_it_is_in_sync() {
+        let mut ledger = Ledger::default();
+        let left = |_: &Planned| Remedy::None;
+        ledger.saw(&[differs("a")], &left, at(10));
+        ledger.saw(&[differs("b")], &left, at(20));
+        let drifted = &ledger.drifted[&id()];
+        assert_eq!((drifted.since, drifted.how.as_str()), (at(10), "b"));
+        assert_eq!(drifted.state, State::Left);
+        // What was not looked at stays.
+        ledger.saw(&[], &left, at(30));
+        assert_eq!(ledger.drifted.len(), 1);
+        ledger.saw(&[planned(PlanOutcome::InSync)], &left, at(40));
+        assert!(ledger.drifted.is_empty());
+        ledger.saw(
+            &[planned(PlanOutcome::Failed("gone".into()))],
+            &left,
+            at(50),
+        );
+        assert_eq!(ledger.drifted[&id()].state, State::Unknown);
+        ledger.keep_only(&|_| false);
+        assert!(ledger.drifted.is_empty());
+    }
+
+    #[test]
+    fn whoever_insists_is_let_be_for_a_while() {
+        let mut ledger = Ledger::default();
+        let heal = |_: &Planned| Remedy::Heal;
+        for time in 1..=3 {
+            ledger.saw(&[differs("a")], &heal, at(time));
+            assert_eq!(ledger.due(), [id()]);
+            ledger.mended(&[changed()], at(time));
+            assert!(ledger.drifted.is_empty());
+        }
+        assert_eq!(ledger.healed[&id()].times, 3);
+        ledger.saw(&[differs("a")], &heal, at(4));
+        assert_eq!(ledger.drifted[&id()].state, State::GivenUp);
+        assert!(ledger.due().is_empty());
+        ledger.saw(&[differs("a")], &heal, at(601));
+        assert_eq!(ledger.due(), [id()]);
+        assert_eq!(ledger.drifted[&id()].since, at(4));
+    }
+
+    #[test]
+    fn what_healing_could_not_do_is_told() {
+        let mut ledger = Ledger::default();
+        ledger.saw(&[differs("a")], &|_| Remedy::Heal, at(1));
+        let outcome = |outcome| Applied {
+            outcome,
+            ..changed()
+        };
+        let failed = ResourceOutcome::Failed {
+            message: "read-only".into(),
+            changes: Vec::new(),
+        };
+        ledger.mended(&[outcome(failed)], at(2));
+        assert_eq!(ledger.drifted[&id()].how, "healing failed: read-only");
+        ledger.mended(&[outcome(ResourceOutcome::NotApproved(Vec::new()))], at(2));
+        assert_eq!(ledger.drifted[&id()].state, State::NeedsRun);
+        ledger.blinded("an apply is under way".into(), at(5));
+        ledger.blinded("an apply is under way".into(), at(6));
+        assert_eq!(ledger.blind.as_ref().unwrap().since, at(5));
+        assert!(ledger.drifted.is_empty());
+    }
+}

@@ -1,0 +1,68 @@
+//! What is otherwise than the last applied catalog says.
+
+use super::{Column, Machine, Row, Table};
+use crate::time::Timestamp;
+
+pub(super) const TABLE: Table = Table {
+    name: "drift",
+    doc: "A resource that is not as the last applied catalog says.",
+    columns: &[
+        Column {
+            name: "resource",
+            doc: "file:/etc/hosts; `catalog` where nothing of it can be compared",
+        },
+        Column {
+            name: "formula",
+            doc: "whose it is",
+        },
+        Column {
+            name: "state",
+            doc: "drifted, healing, needs a run, given up (others insist), unknown",
+        },
+        Column {
+            name: "since",
+            doc: "when it was first seen so",
+        },
+        Column {
+            name: "how",
+            doc: "what an apply would do about it, or why it cannot be looked at",
+        },
+        Column {
+            name: "diff",
+            doc: "of a text that may be shown",
+        },
+    ],
+    key: 1,
+    asked: &[],
+    times: &["since"],
+    collect,
+};
+
+fn collect(machine: &dyn Machine) -> Result<Vec<Row>, String> {
+    let ledger = machine.drift()?;
+    let blind = ledger.blind.map(|blind| {
+        vec![
+            "catalog".into(),
+            None::<String>.into(),
+            "unknown".into(),
+            seconds(blind.since).into(),
+            blind.why.into(),
+            None::<String>.into(),
+        ]
+    });
+    let drifted = ledger.drifted.into_iter().map(|(id, drifted)| {
+        vec![
+            id.to_string().into(),
+            drifted.formula.to_string().into(),
+            drifted.state.word().into(),
+            seconds(drifted.since).into(),
+            drifted.how.into(),
+            drifted.diff.into(),
+        ]
+    });
+    Ok(blind.into_iter().chain(drifted).collect())
+}
+
+pub(super) fn seconds(at: Timestamp) -> i64 {
+    at.as_secs()
+}
