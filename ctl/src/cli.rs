@@ -9,6 +9,7 @@ use crate::commands::act::DoArgs;
 use crate::commands::apply::ApplyArgs;
 use crate::commands::audit::AuditArgs;
 use crate::commands::check::CheckArgs;
+use crate::commands::drift::DriftArgs;
 use crate::commands::facts::FactsArgs;
 use crate::commands::nodes::NodesArgs;
 use crate::commands::plan::PlanArgs;
@@ -85,6 +86,8 @@ pub enum Verb {
     Status(StatusArgs),
     /// List, show, add, accept, set, pause, replace and remove nodes
     Nodes(NodesArgs),
+    /// Show what others have changed since the last apply
+    Drift(DriftArgs),
     /// Show what nodes are, and what has become different
     Facts(FactsArgs),
     /// Ask in SQL: packages, services, ports, users, …
@@ -103,7 +106,9 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Change", &["plan", "apply", "do", "runs"]),
     (
         "Fleet",
-        &["status", "nodes", "facts", "query", "audit", "tokens"],
+        &[
+            "status", "nodes", "drift", "facts", "query", "audit", "tokens",
+        ],
     ),
     ("Other", &["version"]),
 ];

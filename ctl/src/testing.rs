@@ -142,6 +142,7 @@ pub(crate) fn info(node: &str, connected: bool) -> NodeInfo {
         newest: Some(Digest::of(b"old")),
         generation: 0,
         paused: None,
+        drifted: 0,
     }
 }
 

@@ -8,7 +8,7 @@ use brine_model::drift::{Ledger, Remedy};
 
 use super::files::{Kernel, Watches};
 use super::index::{Ids, Index, is_watched};
-use crate::host::RealHost;
+use crate::host::{self, RealHost};
 use crate::jobs::{Place, materials};
 use crate::state::applied::Applied;
 use crate::{clock, memory};
@@ -104,6 +104,12 @@ pub(super) fn mend(place: &Place, mut ledger: Ledger) -> Ledger {
     let mut host = RealHost::rooted(&place.root, &place.state);
     if let Err(error) = host.wait_for_transaction() {
         tracing::warn!(%error, "nothing is mended");
+        return ledger;
+    }
+    // Somebody installs or removes something: what stops and goes meanwhile comes back with it, or is
+    // brought back when it is over.
+    if let Ok(Some(holder)) = host::holder(&place.root) {
+        tracing::debug!(%holder, "mending waits");
         return ledger;
     }
     let due = ledger.due();

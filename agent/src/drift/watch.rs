@@ -230,7 +230,13 @@ impl State {
         self.pace.looked(self.began.elapsed());
         match done {
             Done::Seen(seen) => self.seen(*seen, epoch).await,
-            Done::Mended(ledger) => self.keep(*ledger).await,
+            Done::Mended(ledger) => {
+                self.keep(*ledger).await;
+                let left = self.ledger.due();
+                if !left.is_empty() {
+                    self.note(Scope::Some(left.into_iter().collect()));
+                }
+            }
             Done::Nothing => {}
         }
         if self.work.is_none() {

@@ -3,6 +3,7 @@
 use std::fs;
 
 use brine_model::converge::Part;
+use brine_model::drift::TRIES;
 use brine_model::inventory::Cell;
 use brine_transport::closed::Code;
 use brine_transport::connection::Connection;
@@ -122,8 +123,10 @@ async fn what_is_enforced_comes_back_also_without_a_server() {
     })
     .await;
     // Whoever insists is let be.
-    fs::write(&motd, "mine\n").unwrap();
-    machine.wait_until("healed a third time", is_back).await;
+    for _ in 2..TRIES {
+        fs::write(&motd, "mine\n").unwrap();
+        machine.wait_until("healed again", is_back).await;
+    }
     fs::write(&motd, "mine\n").unwrap();
     told(&server, "given up", |server| {
         rows(server, "drift")

@@ -6,6 +6,7 @@ pub mod approval;
 pub mod audit;
 pub mod behind;
 pub mod check;
+pub mod drift;
 pub mod facts;
 pub mod follow;
 pub mod nodes;
@@ -106,6 +107,7 @@ pub async fn dispatch<S: Server>(
         Verb::Runs(args) => runs::run(args, context).await,
         Verb::Status(args) => status::run(args, context).await,
         Verb::Nodes(args) => nodes::run(args, context).await,
+        Verb::Drift(args) => drift::run(args, context).await,
         Verb::Facts(args) => facts::run(args, context).await,
         Verb::Query(args) => query::run(args, context).await,
         Verb::Audit(args) => audit::run(args, context).await,

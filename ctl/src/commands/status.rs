@@ -14,8 +14,9 @@ Examples:
   ctl status
   ctl status --output json
 
-Who is connected, silent or not enrolled; who has not the newest catalog applied (behind); which
-runs go on; what is wrong with the state tree.";
+Who is connected, silent or not enrolled; who has not the newest catalog applied (behind); where
+others have changed something (drifted: `ctl drift`); which runs go on; what is wrong with the state
+tree.";
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]

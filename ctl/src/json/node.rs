@@ -77,6 +77,7 @@ fn info(node: &NodeInfo) -> Value {
         "applied": node.applied.map(|digest| digest.to_string()),
         "newest": node.newest.map(|digest| digest.to_string()),
         "generation": node.generation,
+        "drifted": node.drifted,
         "paused": node.paused.as_ref().map(|paused| {
             json!({ "until": rfc3339(paused.until), "reason": paused.reason })
         }),

@@ -7,10 +7,15 @@ use super::style::Tone;
 
 /// A unified diff in colours; what is secret or no text has no body.
 pub fn draw(diff: &Diff, indent: usize, page: &mut Page) {
-    if let Diff::Text(text) = diff {
-        for line in text.lines() {
-            page.pad(indent).line(tone(line), line);
-        }
+    if let Diff::Text(body) = diff {
+        text(body, indent, page);
+    }
+}
+
+/// The body of a unified diff.
+pub fn text(body: &str, indent: usize, page: &mut Page) {
+    for line in body.lines() {
+        page.pad(indent).line(tone(line), line);
     }
 }
 

@@ -7,6 +7,7 @@ pub mod behind;
 pub mod count;
 pub mod diagnostics;
 pub mod diff;
+pub mod drift;
 pub mod failure;
 pub mod group;
 pub mod live;

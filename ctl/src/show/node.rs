@@ -35,6 +35,10 @@ pub fn node(node: &NodeDetail, style: Style) -> String {
         info.agent_version.as_deref().unwrap_or_default(),
     );
     toned(&mut page, "catalog", catalog(info));
+    if info.drifted > 0 {
+        let drifted = format!("{}: `ctl drift node={}`", info.drifted, info.name);
+        toned(&mut page, "drifted", (Tone::Warn, drifted));
+    }
     field(
         &mut page,
         "generation",

@@ -93,6 +93,7 @@ fn concerns(nodes: &[NodeInfo], now: Timestamp) -> Vec<(Tone, &'static str, Vec<
             "paused",
             those(&|node| paused(node, now).is_some()),
         ),
+        (Tone::Warn, "drifted", those(&|node| node.drifted > 0)),
         (Tone::Warn, "waiting to be accepted", those(&is_waiting)),
         (
             Tone::Warn,

@@ -9,7 +9,9 @@ use brine_model::digest::Digest;
 use brine_model::facts::{Cpu, Facts, Os};
 use brine_model::resource::{Diff, Impact};
 use brine_transport::client::ConnectError;
-use brine_wire::operator::{Enrollment, NodeDetail, Paused, Refusal, Status, TokenInfo, Why};
+use brine_wire::operator::{
+    Answer, Enrollment, NodeDetail, Paused, Refusal, Status, TokenInfo, Why,
+};
 use brine_wire::run::{Happening, NodeState, Output, RunDetail, RunKind, RunPhase};
 use insta::assert_snapshot;
 
@@ -318,7 +320,8 @@ fn fleet() -> Status {
         until: before(-7300),
         reason: Some("disk is being replaced".to_owned()),
     });
-    let silent = info("lb02", false);
+    let mut silent = info("lb02", false);
+    silent.drifted = 2;
     let mut waiting = info("web01", false);
     waiting.enrollment = Enrollment::Waiting {
         fingerprint: "1f3a-77c0".to_owned(),
@@ -362,6 +365,53 @@ fn status() {
     assert_snapshot!(show::status::status(&fleet(), style()));
     let text = serde_json::to_string_pretty(&json::status(&fleet())).expect("JSON");
     assert_snapshot!("status_as_json", text);
+}
+
+#[test]
+fn drift() {
+    let row = |node: &str, resource: &str, state: &str, how: &str, diff: Option<&str>| {
+        vec![
+            node.into(),
+            resource.into(),
+            state.into(),
+            show::time::rfc3339(before(90)).into(),
+            how.into(),
+            "base".into(),
+            diff.map(str::to_owned).into(),
+        ]
+    };
+    let columns = [
+        "node", "resource", "state", "since", "how", "formula", "diff",
+    ];
+    let hostile = "content\u{1b}[31m of {{7*7}}";
+    let answer = Answer {
+        columns: columns.map(str::to_owned).to_vec(),
+        rows: vec![
+            row(
+                "db01",
+                "file:/etc/motd",
+                "drifted",
+                hostile,
+                Some("@@ -1 +1 @@\n-a\n+b\n"),
+            ),
+            row(
+                "db01",
+                "service:etcd",
+                "needs a run",
+                "restart etcd.service",
+                None,
+            ),
+            row("db02", "catalog", "unknown", "it was begun", None),
+        ],
+        truncated: false,
+        reports: Vec::new(),
+    };
+    assert_snapshot!(show::drift::drift(&answer, true, style()));
+    let none = Answer {
+        rows: Vec::new(),
+        ..answer
+    };
+    assert_snapshot!("no_drift", show::drift::drift(&none, true, style()));
 }
 
 #[test]

@@ -35,6 +35,13 @@ pub fn rfc3339(at: Timestamp) -> String {
         .map_or_else(|_| format!("{}ns", at.0), |at| at.to_string())
 }
 
+/// What [`rfc3339`] gives, read again; none where it is no time.
+#[must_use]
+pub fn parsed(text: &str) -> Option<Timestamp> {
+    let at: jiff::Timestamp = text.parse().ok()?;
+    i64::try_from(at.as_nanosecond()).ok().map(Timestamp)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -96,14 +96,23 @@ async fn newest(context: &Context) -> Result<Snapshot, Diagnostic> {
 async fn infos(newest: Option<&Snapshot>, context: &Context) -> Result<Vec<NodeInfo>, Refused> {
     let (nodes, _) = context.store.nodes().await?;
     let connected = context.fleet.connected().await;
-    let registered = nodes.into_iter().map(|node| info(node, newest, &connected));
+    let drifted = context.store.drifted().await?;
+    let registered = nodes.into_iter().map(|node| {
+        let drifted = drifted.get(&node.name).copied().unwrap_or_default();
+        info(node, newest, &connected, drifted)
+    });
     let pending = context.store.pending().await?;
     Ok(registered
         .chain(pending.into_iter().filter_map(waiting))
         .collect())
 }
 
-fn info(node: NodeRecord, newest: Option<&Snapshot>, connected: &BTreeSet<NodeName>) -> NodeInfo {
+fn info(
+    node: NodeRecord,
+    newest: Option<&Snapshot>,
+    connected: &BTreeSet<NodeName>,
+    drifted: u32,
+) -> NodeInfo {
     let enrollment = match &node.enrolled {
         Some(key) => Enrollment::Enrolled {
             fingerprint: key.fingerprint.clone(),
@@ -124,6 +133,7 @@ fn info(node: NodeRecord, newest: Option<&Snapshot>, connected: &BTreeSet<NodeNa
         applied: node.applied,
         generation: node.generation,
         paused: node.paused.filter(|paused| paused.until > clock::now()),
+        drifted,
     }
 }
 
@@ -155,5 +165,6 @@ fn waiting(pending: Pending) -> Option<NodeInfo> {
         newest: None,
         generation: 0,
         paused: None,
+        drifted: 0,
     })
 }

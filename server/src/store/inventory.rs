@@ -181,6 +181,20 @@ impl Store {
         .await
     }
 
+    /// How many resources of each node are not as they should be; who has none is not named.
+    pub(crate) async fn drifted(&self) -> Result<BTreeMap<NodeName, u32>, StoreError> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT node, count(*) AS count FROM inventory_drift GROUP BY node",
+            )?;
+            let counts = collect(&mut statement.query([])?, |row| {
+                Ok((parsed(row, "node")?, row.get::<_, u32>("count")?))
+            })?;
+            Ok(counts.into_iter().collect())
+        })
+        .await
+    }
+
     /// Forgets changes from before `before`; gives how many.
     pub(crate) async fn forget_changes(&self, before: Timestamp) -> Result<usize, StoreError> {
         self.write(move |db| Ok(db.execute("DELETE FROM changes WHERE at < ?", [before.0])?))

@@ -14,7 +14,7 @@ use crate::resource::{Change, Diff, ResourceId};
 use crate::time::Timestamp;
 
 /// Whoever changes something so often within [`FIGHT`] is not to be fought: it is left, and told.
-pub const TRIES: usize = 3;
+pub const TRIES: usize = 5;
 pub const FIGHT: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -271,19 +271,19 @@ mod tests {
     fn whoever_insists_is_let_be_for_a_while() {
         let mut ledger = Ledger::default();
         let heal = |_: &Planned| Remedy::Heal;
-        for time in 1..=3 {
+        for time in 1..=5 {
             ledger.saw(&[differs("a")], &heal, at(time));
             assert_eq!(ledger.due(), [id()]);
             ledger.mended(&[changed()], at(time));
             assert!(ledger.drifted.is_empty());
         }
-        assert_eq!(ledger.healed[&id()].times, 3);
-        ledger.saw(&[differs("a")], &heal, at(4));
+        assert_eq!(ledger.healed[&id()].times, 5);
+        ledger.saw(&[differs("a")], &heal, at(6));
         assert_eq!(ledger.drifted[&id()].state, State::GivenUp);
         assert!(ledger.due().is_empty());
         ledger.saw(&[differs("a")], &heal, at(601));
         assert_eq!(ledger.due(), [id()]);
-        assert_eq!(ledger.drifted[&id()].since, at(4));
+        assert_eq!(ledger.drifted[&id()].since, at(6));
     }
 
     #[test]

@@ -268,6 +268,8 @@ pub struct NodeInfo {
     /// How often another machine took its place.
     pub generation: u32,
     pub paused: Option<Paused>,
+    /// Resources that are not as its last applied catalog says, as far as it told.
+    pub drifted: u32,
 }
 
 /// Why runs keep away from a node.

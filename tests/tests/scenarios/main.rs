@@ -27,6 +27,7 @@ mod rotation;
 mod seed;
 mod settings;
 mod volume;
+mod watched;
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 

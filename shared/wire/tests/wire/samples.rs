@@ -631,5 +631,6 @@ fn node_info() -> NodeInfo {
             until: Timestamp(9),
             reason: None,
         }),
+        drifted: 3,
     }
 }
