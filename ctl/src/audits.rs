@@ -49,6 +49,23 @@ pub const AUDITS: &[Audit] = &[
               GROUP BY protocol, port, process ORDER BY port, protocol, process",
     },
     Audit {
+        name: "undeclared-ports",
+        doc: "what can be reached from outside, and no formula declares",
+        values: &[],
+        sql: "SELECT node, protocol, address, port, process FROM listening\n\
+              WHERE address NOT LIKE '127.%' AND address != '::1'\n\
+              AND NOT EXISTS (SELECT 1 FROM ports WHERE ports.node = listening.node AND ports.port = listening.port)\n\
+              ORDER BY node, port, protocol",
+    },
+    Audit {
+        name: "expiring-certificates",
+        doc: "certificates that end within so many days, or have ended",
+        values: &["days"],
+        sql: "SELECT node, path, subject, expires FROM certificates\n\
+              WHERE expires < strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '+' || :days || ' days')\n\
+              ORDER BY expires, node",
+    },
+    Audit {
         name: "users-with-shell",
         doc: "accounts that may log in, and whether they have a password",
         values: &[],
@@ -75,6 +92,13 @@ pub const AUDITS: &[Audit] = &[
         values: &[],
         sql: "SELECT node, name, version, status, hold FROM packages\n\
               WHERE status != 'installed' OR hold = 1 ORDER BY node, name",
+    },
+    Audit {
+        name: "behind",
+        doc: "nodes that have not the newest catalog of their roles",
+        values: &[],
+        sql: "SELECT node, roles, catalog, applied_at, last_seen FROM nodes\n\
+              WHERE catalog != 'up to date' ORDER BY node",
     },
     Audit {
         name: "silent",

@@ -6,11 +6,16 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
+use brine_model::catalog::{Catalog, Entry};
 use brine_model::drift::Ledger;
-use brine_model::inventory::{Kind, Machine, Unit};
+use brine_model::inventory::{Certificate, Kind, Machine, Unit};
+use brine_model::live::LiveFacts;
+use brine_transport::workload;
 use zbus::zvariant::OwnedObjectPath;
 
+use super::RealHost;
 use super::systemd::Systemd;
+use crate::state::applied::Applied;
 use crate::state::ledger;
 
 /// The most that is read of a file.
@@ -122,6 +127,19 @@ impl Machine for ThisMachine {
             unit.enabled = Some(state);
         }
         Ok(units.into_values().collect())
+    }
+
+    fn certificates(&self, pem: &[u8]) -> Vec<Certificate> {
+        workload::certificates(pem)
+    }
+
+    fn applied(&self) -> Result<Option<Catalog>, String> {
+        let applied = Applied::new(&self.state);
+        applied.catalog().map_err(|error| error.to_string())
+    }
+
+    fn live(&self, sources: &[Entry]) -> LiveFacts {
+        LiveFacts::ask(sources, &RealHost::rooted(&self.root, &self.state))
     }
 
     fn drift(&self) -> Result<Ledger, String> {

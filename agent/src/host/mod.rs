@@ -58,7 +58,8 @@ pub use self::apt::VERB as TRANSACTION_VERB;
 pub(crate) use self::issuer::Issuer;
 pub(crate) use self::locks::holder;
 pub(crate) use self::machine::ThisMachine;
-pub(crate) use self::systemd::subscribed;
+pub(crate) use self::programs::run_once;
+pub(crate) use self::systemd::{subscribed, virtualisation};
 pub use self::transaction::Transaction;
 
 /// This machine.

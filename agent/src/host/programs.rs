@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,19 @@ pub(super) fn run(program: &Program, accounts: &Accounts) -> HostResult<ProgramO
                 output,
             },
         })
+}
+
+/// What a program without arguments says, the last 64 KiB of it.
+///
+/// # Errors
+/// It cannot be run, takes too long, or fails; in words for people.
+pub(crate) fn run_once(root: &Path, path: &Path, timeout: Duration) -> Result<String, String> {
+    let program = program(&[&path.to_string_lossy()], timeout);
+    let output = run(&program, &Accounts::new(root)).map_err(|error| error.to_string())?;
+    match output.code {
+        0 => Ok(output.stdout),
+        code => Err(format!("exit code {code}: {}", words(&output))),
+    }
 }
 
 /// For messages: the program without its arguments, which may be long.
@@ -275,10 +289,7 @@ mod tests {
     use super::*;
 
     fn check(argv: &[&str], timeout: Duration) -> HostResult<ProgramOutput> {
-        run(
-            &program(argv, timeout),
-            &Accounts::new(std::path::Path::new("/")),
-        )
+        run(&program(argv, timeout), &Accounts::new(Path::new("/")))
     }
 
     #[test]

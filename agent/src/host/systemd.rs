@@ -239,6 +239,24 @@ async fn connect(private: &Path, may_use_bus: bool) -> Result<Connection, CallEr
     Ok(subscribed().await?)
 }
 
+/// On what the machine runs, in the manager's words: `kvm`, `lxc`, `none`; empty where nobody tells.
+pub(crate) fn virtualisation(root: &Path) -> String {
+    let systemd = Systemd::new(root);
+    if !systemd.is_there() {
+        return String::new();
+    }
+    let found = systemd.properties(MANAGER_PATH, MANAGER);
+    let found = found.unwrap_or_default();
+    match found
+        .get("Virtualization")
+        .map(|text| text.downcast_ref::<String>())
+    {
+        Some(Ok(text)) if text.is_empty() => "none".to_owned(),
+        Some(Ok(text)) => text,
+        _ => String::new(),
+    }
+}
+
 /// The system bus, with signals of the manager.
 pub(crate) async fn subscribed() -> zbus::Result<Connection> {
     let bus = connection::Builder::system()?

@@ -73,7 +73,7 @@ impl Reporter {
         let collected = tokio::task::spawn_blocking(move || facts::collect(&root));
         if let Ok(Ok(facts)) = timeout(FACTS, collected).await
             && sent.as_ref() != Some(&facts)
-            && tell(connection, &AgentRequest::Facts(facts.clone())).await
+            && tell(connection, &AgentRequest::Facts(Box::new(facts.clone()))).await
         {
             *sent = Some(facts);
         }

@@ -75,6 +75,7 @@ async fn plan_apply_and_in_sync() {
         resources: Vec::new(),
         contexts: std::collections::BTreeMap::new(),
         enforced: std::collections::BTreeSet::new(),
+        ports: std::collections::BTreeMap::new(),
     };
     let next = server.offer(brine_wire::codec::encode(&empty).unwrap());
     submit(&connection, job(3, plan(next))).await;

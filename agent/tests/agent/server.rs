@@ -423,6 +423,7 @@ pub(crate) fn catalog_with(node: &str, resources: Vec<Entry>, enforced: &[&str])
         node: node.parse().unwrap(),
         resources,
         contexts: BTreeMap::new(),
+        ports: BTreeMap::new(),
         enforced: enforced.iter().map(|name| name.parse().unwrap()).collect(),
     };
     codec::encode(&catalog).unwrap()

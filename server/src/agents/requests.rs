@@ -40,7 +40,7 @@ async fn answer_one(
             context.runs.progress(node, progress);
             AgentReply::Acknowledged
         }
-        AgentRequest::Facts(facts) => keep(facts, node, context).await,
+        AgentRequest::Facts(facts) => keep(*facts, node, context).await,
         AgentRequest::Inventory(told) => {
             let store = &context.store;
             match store

@@ -13,7 +13,10 @@ use tokio::time::timeout;
 use super::refuse::Refused;
 use crate::context::Context;
 use crate::runs::StartError;
-use crate::store::{self, QueryError, StoreError};
+use crate::store::{self, Asked, QueryError, StoreError};
+
+/// The target that needs no look at states or facts.
+const ALL: &str = "all";
 
 /// How long a node may take to look at itself: longer than any of its collectors.
 const FRESH: Duration = Duration::from_secs(60);
@@ -25,11 +28,14 @@ pub(super) async fn query(query: Query, context: &Context) -> Result<OperatorRep
         .acquire()
         .await
         .map_err(|_| StoreError::Closed)?;
-    let snapshot = context.compiler.newest().await?;
-    let nodes = target::select(&query.target, &snapshot.fleet).map_err(StartError::Target)?;
-    let target: BTreeSet<NodeName> = nodes.iter().cloned().collect();
+    let fleet = fleet(&query.target, context).await?;
+    let target: BTreeSet<NodeName> = fleet
+        .iter()
+        .filter(|asked| asked.in_target)
+        .map(|asked| asked.node.clone())
+        .collect();
     let path = context.store.path.clone();
-    let asked = tokio::task::spawn_blocking(move || store::query(&path, &query, &nodes));
+    let asked = tokio::task::spawn_blocking(move || store::query(&path, &query, &fleet));
     let table = asked.await.map_err(|_| StoreError::Closed)?;
     let table = table.map_err(refused)?;
     let connected = context.fleet.connected().await;
@@ -46,6 +52,37 @@ pub(super) async fn query(query: Query, context: &Context) -> Result<OperatorRep
         truncated: table.truncated,
         reports: reports.collect(),
     })))
+}
+
+/// Every registered node. States that cannot be read must not keep an auditor from the whole fleet.
+async fn fleet(target: &str, context: &Context) -> Result<Vec<Asked>, Refused> {
+    let (nodes, _) = context.store.nodes().await?;
+    let snapshot = match context.compiler.newest().await {
+        Err(_) if target == ALL => None,
+        snapshot => Some(snapshot?),
+    };
+    let selected: Option<BTreeSet<NodeName>> = match &snapshot {
+        Some(snapshot) if target != ALL => {
+            let nodes = target::select(target, &snapshot.fleet).map_err(StartError::Target)?;
+            Some(nodes.into_iter().collect())
+        }
+        _ => None,
+    };
+    let asked = nodes.into_iter().map(|node| Asked {
+        in_target: selected
+            .as_ref()
+            .is_none_or(|nodes| nodes.contains(&node.name)),
+        catalog: snapshot.as_ref().map(|snapshot| {
+            match (node.applied, snapshot.digest(&node.name)) {
+                (_, None) => "none",
+                (None, Some(_)) => "never applied",
+                (Some(applied), Some(newest)) if applied == newest => "up to date",
+                (Some(_), Some(_)) => "behind",
+            }
+        }),
+        node: node.name,
+    });
+    Ok(asked.collect())
 }
 
 fn refused(error: QueryError) -> Refused {

@@ -21,6 +21,7 @@ pub(super) struct Shape {
     pub(super) key: usize,
     pub(super) asked: &'static [&'static str],
     pub(super) times: &'static [&'static str],
+    pub(super) history: bool,
 }
 
 /// Static facts, flattened: made here, from what the agent reports typed.
@@ -39,6 +40,7 @@ pub(super) const FACTS: Shape = Shape {
     key: 1,
     asked: &[],
     times: &[],
+    history: true,
 };
 
 pub(super) fn shapes() -> impl Iterator<Item = Shape> {
@@ -48,6 +50,7 @@ pub(super) fn shapes() -> impl Iterator<Item = Shape> {
         key: table.key,
         asked: table.asked,
         times: table.times,
+        history: table.history,
     });
     std::iter::once(FACTS).chain(tables)
 }
@@ -246,7 +249,7 @@ pub(super) fn replace(
         "INSERT INTO changes (at, node, name, key, before, after) VALUES (?, ?, ?, ?, ?, ?)",
     )?;
     let mut change = |key: &[Cell], old: Option<&Row>, new: Option<&Row>| {
-        if first {
+        if first || !shape.history {
             return Ok(());
         }
         let rest = |row: Option<&Row>| row.map(|row| as_json(shape, row));

@@ -31,7 +31,7 @@ pub(crate) use enrolment::{NewNode, Pending};
 pub(crate) use jobs::{JobKind, Recorded};
 pub(crate) use nodes::{NodeRecord, Registered};
 pub(crate) use operators::OperatorRecord;
-pub(crate) use query::{QueryError, query};
+pub(crate) use query::{Asked, QueryError, query};
 pub(crate) use runs::{NewRun, NodeUpdate, RunCatalog};
 pub(crate) use thread::Store;
 pub(crate) use tokens::TokenRecord;

@@ -17,7 +17,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, params};
 
 use super::inventory::{cell, quoted, shapes};
 
@@ -55,51 +55,63 @@ pub(crate) enum QueryError {
     Open(#[source] rusqlite::Error),
 }
 
-/// Views that are not tables of the inventory. Times are text, as RFC 3339 has them.
-const VIEWS: &[(&str, &str)] = &[
-    (
-        "nodes",
+/// A node as a query may see it, beside what the database has.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) node: NodeName,
+    /// How its catalog stands to the newest, in words; none where the states do not say.
+    pub(crate) catalog: Option<&'static str>,
+    /// Whether the question is about it.
+    pub(crate) in_target: bool,
+}
+
+/// Views that are not tables of the inventory, with what they are of. Within a view, a table's own name
+/// would be the view's.
+fn views() -> [(&'static str, String); 5] {
+    let nodes = format!(
         "SELECT name AS node, (SELECT group_concat(value, ' ') FROM json_each(roles)) AS roles, labels,
             coalesce(address, seen_address) AS address, agent_version, generation,
-            TIME(last_seen) AS last_seen, TIME(applied_at) AS applied_at,
-            (SELECT TIME(at) FROM reports WHERE reports.node = nodes.name) AS reported_at
-         FROM nodes",
-    ),
-    (
-        "runs",
-        "SELECT id, kind, target, operator, phase, TIME(started) AS started, TIME(ended) AS ended, reason FROM runs",
-    ),
-    (
-        "run_nodes",
-        "SELECT run, node, state, reason, changed, failed FROM run_nodes",
-    ),
-    (
-        "changes",
-        "SELECT TIME(at) AS at, node, name AS \"table\", key, before, after FROM changes",
-    ),
-];
+            {last_seen} AS last_seen, {applied_at} AS applied_at,
+            (SELECT {reported_at} FROM reports WHERE reports.node = nodes.name) AS reported_at,
+            (SELECT catalog FROM temp.fleet WHERE fleet.node = nodes.name) AS catalog
+         FROM main.nodes",
+        last_seen = readable("last_seen"),
+        applied_at = readable("applied_at"),
+        reported_at = readable("at"),
+    );
+    let runs = format!(
+        "SELECT id, kind, target, operator, phase, {} AS started, {} AS ended, reason FROM main.runs",
+        readable("started"),
+        readable("ended"),
+    );
+    let changes = format!(
+        "SELECT {} AS at, node, name AS \"table\", key, before, after FROM main.changes",
+        readable("at"),
+    );
+    let run_nodes = "SELECT run, node, state, reason, changed, failed FROM main.run_nodes";
+    [
+        ("nodes", nodes),
+        ("runs", runs),
+        ("run_nodes", run_nodes.to_owned()),
+        ("changes", changes),
+        (
+            "target",
+            "SELECT node FROM temp.fleet WHERE in_target".to_owned(),
+        ),
+    ]
+}
 
-/// `TIME(x)` stands for what makes nanoseconds readable.
-fn with_times(sql: &str) -> String {
-    let mut text = String::new();
-    let mut rest = sql;
-    while let Some((head, tail)) = rest.split_once("TIME(") {
-        let (column, tail) = tail.split_once(')').unwrap_or((tail, ""));
-        text.push_str(head);
-        text.push_str(&format!(
-            "strftime('%Y-%m-%dT%H:%M:%SZ', {column} / 1000000000, 'unixepoch')"
-        ));
-        rest = tail;
-    }
-    text + rest
+/// Nanoseconds as RFC 3339 has them.
+fn readable(column: &str) -> String {
+    format!("strftime('%Y-%m-%dT%H:%M:%SZ', {column} / 1000000000, 'unixepoch')")
 }
 
 /// Answers. Blocks, for no longer than [`TIME`].
 ///
 /// # Errors
 /// The statement is none that may be asked, or takes too long.
-pub(crate) fn query(path: &Path, query: &Query, target: &[NodeName]) -> Result<Table, QueryError> {
-    let connection = open(path, target).map_err(QueryError::Open)?;
+pub(crate) fn query(path: &Path, query: &Query, fleet: &[Asked]) -> Result<Table, QueryError> {
+    let connection = open(path, fleet).map_err(QueryError::Open)?;
     let began = Instant::now();
     connection
         .progress_handler(STEPS, Some(move || began.elapsed() > TIME))
@@ -160,7 +172,7 @@ fn words(error: &rusqlite::Error) -> String {
     }
 }
 
-fn open(path: &Path, target: &[NodeName]) -> rusqlite::Result<Connection> {
+fn open(path: &Path, fleet: &[Asked]) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(TIME)?;
@@ -194,21 +206,19 @@ fn open(path: &Path, target: &[NodeName]) -> rusqlite::Result<Connection> {
             shape.table()
         ))?;
     }
-    for (name, sql) in VIEWS {
-        // Within a view, a table's own name would be the view's.
-        let sql = with_times(sql)
-            .replace("FROM nodes", "FROM main.nodes")
-            .replace("FROM runs", "FROM main.runs")
-            .replace("FROM run_nodes", "FROM main.run_nodes")
-            .replace("FROM changes", "FROM main.changes");
-        connection.execute_batch(&format!("CREATE TEMP VIEW {name} AS {sql}"))?;
-    }
-    connection.execute_batch("CREATE TEMP TABLE target (node TEXT PRIMARY KEY) WITHOUT ROWID")?;
-    let mut insert = connection.prepare("INSERT INTO target VALUES (?)")?;
-    for node in target {
-        insert.execute([node.as_str()])?;
+    connection.execute_batch(
+        "CREATE TEMP TABLE fleet (node TEXT PRIMARY KEY, catalog TEXT, in_target INTEGER) WITHOUT ROWID;
+         BEGIN",
+    )?;
+    let mut insert = connection.prepare("INSERT INTO fleet VALUES (?, ?, ?)")?;
+    for asked in fleet {
+        insert.execute(params![asked.node.as_str(), asked.catalog, asked.in_target])?;
     }
     drop(insert);
+    connection.execute_batch("COMMIT")?;
+    for (name, sql) in views() {
+        connection.execute_batch(&format!("CREATE TEMP VIEW {name} AS {sql}"))?;
+    }
     for (limit, most) in [
         (Limit::SQLITE_LIMIT_LENGTH, 1 << 20),
         (Limit::SQLITE_LIMIT_SQL_LENGTH, 64 << 10),
@@ -238,7 +248,7 @@ fn authorize(context: &AuthContext<'_>, tables: &BTreeSet<String>) -> Authorizat
             table_name,
             column_name,
         } => {
-            // A view or `target`; or a part of the statement.
+            // A view, or the fleet; or a part of the statement.
             let of_its_own = match context.database_name {
                 Some("temp") => true,
                 Some(_) => false,

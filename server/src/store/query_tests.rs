@@ -12,7 +12,7 @@ use brine_wire::operator::Query;
 
 use super::query::Table;
 use super::tests::{NOW, name, with_backend};
-use super::{QueryError, Store, query};
+use super::{Asked, QueryError, Store, query};
 
 fn packages(rows: &[(&str, &str)]) -> Section {
     let row = |(name, version): &(&str, &str)| {
@@ -34,7 +34,15 @@ fn asked(store: &Store, sql: &str) -> Result<Table, QueryError> {
         parameters: BTreeMap::from([("v".into(), "3.0.9".into())]),
         limit: 3,
     };
-    query(&store.path, &question, &[name::<NodeName>("backend01")])
+    query(&store.path, &question, &[as_asked(name("backend01"))])
+}
+
+fn as_asked(node: NodeName) -> Asked {
+    Asked {
+        node,
+        catalog: Some("behind"),
+        in_target: true,
+    }
 }
 
 /// The answer's cells, a line for each row.
@@ -84,11 +92,56 @@ async fn every_view_has_the_columns_that_help_names() {
         let named = std::iter::once("node").chain(one.columns.iter().map(|column| column.name));
         assert_eq!(table.columns, named.collect::<Vec<_>>(), "{}", one.name);
     }
+    check(
+        &store,
+        "SELECT node, catalog FROM nodes",
+        &["backend01 behind"],
+    );
+    check(&store, "SELECT node FROM target", &["backend01"]);
     let again = Store::open(&store.path, &store.blobs).expect("opened again");
     check(
         &again,
         "SELECT name FROM packages",
         &["bash", "openssl", "zlib"],
+    );
+}
+
+#[tokio::test]
+async fn times_are_readable_and_what_changes_all_the_time_has_no_history() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (store, node) = with_backend(folder.path()).await;
+    let drift = |how: &str| Section {
+        table: "drift".into(),
+        rows: vec![vec![
+            "file:/etc/motd".into(),
+            "base".into(),
+            "drifted".into(),
+            Cell::Integer(60),
+            how.into(),
+            Cell::Null,
+        ]],
+    };
+    let live = |value: i64| Section {
+        table: "live".into(),
+        rows: vec![vec!["patroni.lag".into(), Cell::Integer(value)]],
+    };
+    for section in [drift("a"), live(1), drift("b"), live(2)] {
+        assert!(section.checked().is_some(), "{section:?}");
+        store
+            .set_section(node.clone(), section, NOW)
+            .await
+            .expect("kept");
+    }
+    check(
+        &store,
+        "SELECT resource, since, how FROM drift",
+        &["file:/etc/motd 1970-01-01T00:01:00Z b"],
+    );
+    check(&store, "SELECT fact, value FROM live", &["patroni.lag 2"]);
+    check(&store, "SELECT \"table\" FROM changes", &["drift"]);
+    assert_eq!(
+        store.drifted().await.expect("counted"),
+        BTreeMap::from([(node, 1)])
     );
 }
 
@@ -287,11 +340,12 @@ async fn five_thousand_nodes() {
         parameters: BTreeMap::from([("v".into(), "3.0.17".into())]),
         limit: 100_000,
     };
+    let fleet: Vec<Asked> = names.iter().cloned().map(as_asked).collect();
     let measure = |what: &str, sql: &str, rows: usize| {
         let mut times: Vec<f64> = (0..11)
             .map(|_| {
                 let began = Instant::now();
-                let table = query(&store.path, &question(sql), &names).expect("an answer");
+                let table = query(&store.path, &question(sql), &fleet).expect("an answer");
                 assert_eq!(table.rows.len(), rows, "{what}");
                 began.elapsed().as_secs_f64() * 1e3
             })

@@ -182,7 +182,7 @@ impl Agent {
     }
 
     pub(crate) async fn report_facts(&self, facts: Facts) -> AgentReply {
-        self.ask(&AgentRequest::Facts(facts)).await
+        self.ask(&AgentRequest::Facts(Box::new(facts))).await
     }
 
     pub(crate) fn script(&self, change: impl FnOnce(&mut Script)) {

@@ -185,7 +185,7 @@ async fn a_certificate_alone_lets_nobody_in() {
 
     // Something else before the hello.
     let connection = agent.dial().await.expect("connected");
-    let early = AgentRequest::Facts(brine_model::facts::Facts::default());
+    let early = AgentRequest::Facts(Box::default());
     assert!(
         connection
             .request_within::<_, AgentReply>(&early, SOON)

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use brine_model::digest::Digest;
-use brine_model::facts::Facts;
 use brine_transport::Alpn;
 use brine_transport::client::{ClientIdentity, connect};
 use brine_transport::identity::Key;
@@ -99,7 +98,7 @@ fn agent_requests(agent: &Agent) -> Vec<AgentRequest> {
             total: 0,
             doing: "x".into(),
         }),
-        AgentRequest::Facts(Facts::default()),
+        AgentRequest::Facts(Box::default()),
         AgentRequest::Certificate {
             resource: "certificate:/x".into(),
             csr: vec![],

@@ -134,5 +134,6 @@ fn facts(name: &NodeName, address: &str) -> Facts {
             file_system: "ext4".into(),
             total: 32 << 30,
         }],
+        ..Facts::default()
     }
 }

@@ -62,7 +62,18 @@ pub fn select(target: &str, fleet: &Fleet) -> Result<Vec<NodeName>, Box<Diagnost
 }
 
 const NODE: &[&str] = &["name", "address", "roles", "labels", "generation"];
-const FACTS: &[&str] = &["os", "kernel", "cpu", "memory", "network", "disks"];
+const FACTS: &[&str] = &[
+    "os",
+    "kernel",
+    "cpu",
+    "memory",
+    "network",
+    "disks",
+    "machine",
+    "time_zone",
+    "agent",
+    "custom",
+];
 const NAMES: &[&str] = &[
     "all", "node", "role", "roles", "label", "labels", "env", "facts",
 ];
@@ -94,6 +105,8 @@ fn unknown_name(path: &[String], fleet: &Fleet) -> Option<String> {
                 suggest(name, &mut NODE.iter().copied())
             }
         }
+        // What a node's own files say; another may not have it.
+        ["facts", "custom", ..] | ["custom", ..] => None,
         ["facts"] => Some("name one of them, as in `facts.os.version<12`".to_owned()),
         ["facts", fact, rest @ ..] | [fact, rest @ ..] if FACTS.contains(fact) => {
             unknown_fact(fact, rest)

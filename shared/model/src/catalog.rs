@@ -21,6 +21,8 @@ pub struct Catalog {
     pub contexts: BTreeMap<FormulaName, Value>,
     /// Formulas of a role that keeps its nodes so also between applies (`enforce: true`).
     pub enforced: BTreeSet<FormulaName>,
+    /// Parameters of type `port`, by formula: what may listen.
+    pub ports: BTreeMap<FormulaName, BTreeMap<String, u16>>,
 }
 
 /// One resource: decoded by the same code that checked it on the server.

@@ -1,5 +1,7 @@
 //! Typed static facts of a node: stable names, documented units. Volatile numbers are metrics.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::value::{Map, Value};
@@ -14,6 +16,33 @@ pub struct Facts {
     pub network: Network,
     /// Mounted file systems on real devices, sorted by mount point.
     pub disks: Vec<Disk>,
+    pub machine: Machine,
+    /// `Europe/Berlin`, `Etc/UTC`.
+    pub time_zone: String,
+    pub agent: Agent,
+    /// What `/etc/brine/facts.d` on the node says, by dotted path. Texts, whatever they look like:
+    /// expressions compare those with numbers as versions.
+    pub custom: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Machine {
+    /// Of /etc/machine-id, hashed: the id itself is confidential.
+    pub id: String,
+    /// New at every boot.
+    pub boot: String,
+    /// In systemd's words: `kvm`, `vmware`, `lxc`, …; `none` on bare metal.
+    pub virtualisation: String,
+    /// `aws`, `azure`, `google`, `hetzner`, …; empty where the firmware names none.
+    pub cloud: String,
+    /// Of the firmware: who made it, and what.
+    pub vendor: String,
+    pub product: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Agent {
+    pub version: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -142,6 +171,68 @@ impl Facts {
             ]),
         );
         map.insert("disks".into(), disks.collect::<Vec<_>>().into());
+        map.insert(
+            "machine".into(),
+            Value::from([
+                ("id", text(&self.machine.id)),
+                ("boot", text(&self.machine.boot)),
+                ("virtualisation", text(&self.machine.virtualisation)),
+                ("cloud", text(&self.machine.cloud)),
+                ("vendor", text(&self.machine.vendor)),
+                ("product", text(&self.machine.product)),
+            ]),
+        );
+        map.insert("time_zone".into(), text(&self.time_zone));
+        map.insert(
+            "agent".into(),
+            Value::from([("version", text(&self.agent.version))]),
+        );
+        let mut custom = Map::new();
+        for (path, value) in &self.custom {
+            let words: Vec<&str> = path.split('.').collect();
+            put(&mut custom, &words, value);
+        }
+        map.insert("custom".into(), Value::Map(custom));
         Value::Map(map)
+    }
+}
+
+/// Puts a text at a path of maps. What stands in the way of a longer path gives way to it.
+fn put(map: &mut Map, path: &[&str], value: &str) {
+    match path {
+        [] => {}
+        [name] => {
+            map.insert((*name).to_owned(), Value::from(value));
+        }
+        [name, rest @ ..] => {
+            let below = map.entry((*name).to_owned()).or_default();
+            if !matches!(below, Value::Map(_)) {
+                *below = Value::Map(Map::new());
+            }
+            if let Value::Map(below) = below {
+                put(below, rest, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expression::{Lookup, Scope};
+
+    #[test]
+    fn custom_facts_are_maps_of_texts() {
+        let mut facts = Facts::default();
+        for (path, value) in [("rack", "a1"), ("site", "x"), ("site.name", "north")] {
+            facts.custom.insert(path.to_owned(), value.to_owned());
+        }
+        let value = facts.to_value();
+        let at = |path: &[&str]| match value.lookup(path) {
+            Lookup::Found(value) => value.to_text(),
+            _ => None,
+        };
+        assert_eq!(at(&["custom", "rack"]).as_deref(), Some("a1"));
+        assert_eq!(at(&["custom", "site", "name"]).as_deref(), Some("north"));
     }
 }

@@ -7,13 +7,15 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use brine_model::host::CertificateState;
+use brine_model::inventory::Certificate;
 use brine_model::resources::certificate_name;
 use brine_model::time::Timestamp;
 use brine_wire::SERVER_NAME;
 use rcgen::{ExtendedKeyUsagePurpose, SanType};
 use x509_parser::extensions::GeneralName;
+use x509_parser::pem::Pem;
 
-use crate::authority::{Authority, AuthorityError, Certificate};
+use crate::authority::{Authority, AuthorityError, Certificate as Issued};
 use crate::certificate::{parse, time};
 use crate::identity::{Key, PublicKey, certificate_from_pem, fingerprint};
 
@@ -28,7 +30,7 @@ impl Authority {
         key: &PublicKey,
         now: Timestamp,
         validity: Duration,
-    ) -> Result<Certificate, AuthorityError> {
+    ) -> Result<Issued, AuthorityError> {
         let names = checked(names)?;
         let first = names.first().map_or("", String::as_str);
         let common_name = if first.len() <= COMMON_NAME {
@@ -111,6 +113,30 @@ pub fn examine(
         expires: time(certificate.validity().not_after),
         consistent: ours() == Some(true) && signed() == Some(true),
     })
+}
+
+/// Every certificate in a text of PEM, for an inventory; what is none is left out.
+#[must_use]
+pub fn certificates(pem: &[u8]) -> Vec<Certificate> {
+    let blocks = Pem::iter_from_buffer(pem).flatten();
+    let blocks = blocks.filter(|block| block.label == "CERTIFICATE");
+    let read = |block: Pem| {
+        let certificate = parse(&block.contents).ok()?;
+        let mut names: Vec<String> = Vec::new();
+        if let Ok(Some(extension)) = certificate.subject_alternative_name() {
+            names.extend(extension.value.general_names.iter().map(text));
+        }
+        names.sort_unstable();
+        Some(Certificate {
+            subject: certificate.subject().to_string(),
+            issuer: certificate.issuer().to_string(),
+            names,
+            starts: time(certificate.validity().not_before),
+            expires: time(certificate.validity().not_after),
+            authority: certificate.is_ca(),
+        })
+    };
+    blocks.filter_map(read).collect()
 }
 
 fn text(name: &GeneralName<'_>) -> String {

@@ -26,7 +26,7 @@ pub enum AgentRequest {
         result: JobResult,
     },
     Progress(Progress),
-    Facts(Facts),
+    Facts(Box<Facts>),
     /// A certificate of the workload authority, for the `certificate` resource of this id in the
     /// node's own catalog: names come from there. The request is PKCS#10 in DER and proves the key.
     Certificate {

@@ -28,7 +28,7 @@ pub use once::Once;
 
 use crate::data::ENV;
 use crate::fleet::{Fleet, NodeInput, SecretStore};
-use crate::formula::Formula;
+use crate::formula::{Formula, ParameterType};
 use crate::issue::{Issue, Reach};
 use crate::library::Library;
 use crate::report::{Finding, Report};
@@ -80,6 +80,7 @@ impl Compiled {
                 .into_iter()
                 .collect(),
             enforced: BTreeSet::new(),
+            ports: BTreeMap::new(),
         }
     }
 }
@@ -278,6 +279,7 @@ impl<'a> Compiler<'a> {
             resources,
             contexts,
             enforced: self.enforced(node),
+            ports: self.ports(node),
         };
         Some(Compiled {
             catalog,
@@ -294,6 +296,27 @@ impl<'a> Compiler<'a> {
         formulas
             .filter(|name| node.formulas.contains(name))
             .collect()
+    }
+
+    /// The ports that a node's formulas declare.
+    fn ports(&self, node: &NodeState) -> BTreeMap<FormulaName, BTreeMap<String, u16>> {
+        let mut found: BTreeMap<FormulaName, BTreeMap<String, u16>> = BTreeMap::new();
+        for (name, values) in &node.parameters {
+            let Some(formula) = self.library.formulas.get(name) else {
+                continue;
+            };
+            for (parameter, value) in values {
+                let declared = formula.parameters.get(parameter);
+                if declared.is_some_and(|declared| declared.kind == ParameterType::Port)
+                    && let Value::Integer(port) = value
+                    && let Ok(port) = u16::try_from(*port)
+                {
+                    let ports = found.entry(name.clone()).or_default();
+                    ports.insert(parameter.clone(), port);
+                }
+            }
+        }
+        found
     }
 
     fn nodes_within(&self, reach: &Reach) -> Option<BTreeSet<NodeName>> {

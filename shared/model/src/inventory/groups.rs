@@ -22,6 +22,7 @@ pub(super) const TABLE: Table = Table {
     key: 2,
     asked: &[],
     times: &[],
+    history: true,
     collect,
 };
 

@@ -35,6 +35,7 @@ pub(super) const TABLE: Table = Table {
     key: 1,
     asked: &[],
     times: &["at", "since"],
+    history: true,
     collect,
 };
 

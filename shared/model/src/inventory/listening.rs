@@ -33,6 +33,7 @@ pub(super) const TABLE: Table = Table {
     key: 4,
     asked: &[],
     times: &[],
+    history: true,
     collect,
 };
 

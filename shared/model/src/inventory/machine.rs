@@ -1,6 +1,9 @@
 //! How collectors look at a machine.
 
+use crate::catalog::{Catalog, Entry};
 use crate::drift::Ledger;
+use crate::live::LiveFacts;
+use crate::time::Timestamp;
 
 /// A machine, for looking only. Nothing here may wait for long: what is under a mount that may hang
 /// is not looked at.
@@ -22,6 +25,18 @@ pub trait Machine {
     /// # Errors
     /// systemd cannot be asked.
     fn units(&self) -> Result<Vec<Unit>, String>;
+
+    /// The certificates in a text of PEM, in order; what is none is left out.
+    fn certificates(&self, pem: &[u8]) -> Vec<Certificate>;
+
+    /// The catalog applied last; none where none was.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn applied(&self) -> Result<Option<Catalog>, String>;
+
+    /// What these resources tell of themselves now.
+    fn live(&self, sources: &[Entry]) -> LiveFacts;
 
     /// What differs from the last applied catalog, and what was mended.
     ///
@@ -46,6 +61,20 @@ pub enum Kind {
     File,
     Directory,
     Other,
+}
+
+/// An X.509 certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// In the words of RFC 4514, as far as X.509 libraries agree on them.
+    pub subject: String,
+    pub issuer: String,
+    /// DNS names and addresses that it is for, sorted.
+    pub names: Vec<String>,
+    pub starts: Timestamp,
+    pub expires: Timestamp,
+    /// It may sign others.
+    pub authority: bool,
 }
 
 /// A unit as systemd has it.

@@ -5,15 +5,19 @@
 //! forks nothing. What a machine says is data; nothing of it is ever evaluated.
 
 mod authorized_keys;
+mod certificates;
 mod drift;
 mod groups;
 mod healed;
 mod listening;
+mod live;
 mod machine;
 mod modules;
 mod mounts;
 mod packages;
 mod passwd;
+mod ports;
+mod resources;
 mod services;
 #[cfg(test)]
 mod tests;
@@ -24,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 
-pub use machine::{Kind, Machine, Unit};
+pub use machine::{Certificate, Kind, Machine, Unit};
 pub use views::{VIEWS, View};
 
 /// Every table, in the order in which help shows them.
@@ -37,6 +41,10 @@ pub const TABLES: &[&Table] = &[
     &authorized_keys::TABLE,
     &mounts::TABLE,
     &modules::TABLE,
+    &certificates::TABLE,
+    &resources::TABLE,
+    &ports::TABLE,
+    &live::TABLE,
     &drift::TABLE,
     &healed::TABLE,
 ];
@@ -60,6 +68,8 @@ pub struct Table {
     pub asked: &'static [&'static str],
     /// Columns that are times: seconds since 1970 in a cell, RFC 3339 in an answer.
     pub times: &'static [&'static str],
+    /// Whether what becomes different is kept: not where that is all the time.
+    pub history: bool,
     pub collect: fn(&dyn Machine) -> Result<Vec<Row>, String>,
 }
 

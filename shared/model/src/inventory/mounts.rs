@@ -26,6 +26,7 @@ pub(super) const TABLE: Table = Table {
     key: 1,
     asked: &[],
     times: &[],
+    history: true,
     collect,
 };
 

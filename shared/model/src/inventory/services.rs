@@ -30,6 +30,7 @@ pub(super) const TABLE: Table = Table {
     key: 1,
     asked: &[],
     times: &[],
+    history: true,
     collect,
 };
 

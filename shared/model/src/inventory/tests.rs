@@ -45,6 +45,26 @@ impl Machine for Fake {
         ])
     }
 
+    fn certificates(&self, _: &[u8]) -> Vec<super::Certificate> {
+        let at = crate::time::Timestamp::from_secs;
+        vec![super::Certificate {
+            subject: "CN=a".to_owned(),
+            issuer: "CN=ca".to_owned(),
+            names: vec!["a".to_owned(), "b".to_owned()],
+            starts: at(1),
+            expires: at(2),
+            authority: false,
+        }]
+    }
+
+    fn applied(&self) -> Result<Option<crate::catalog::Catalog>, String> {
+        Ok(None)
+    }
+
+    fn live(&self, _: &[crate::catalog::Entry]) -> crate::live::LiveFacts {
+        crate::live::LiveFacts::default()
+    }
+
     fn drift(&self) -> Result<crate::drift::Ledger, String> {
         Ok(crate::drift::Ledger::default())
     }

@@ -31,6 +31,10 @@ pub const VIEWS: &[View] = &[
             column("last_seen", "when it last came or went"),
             column("applied_at", "when a catalog was last applied"),
             column("reported_at", "when it last told how it is"),
+            column(
+                "catalog",
+                "up to date, behind, never applied; none: it does not compile",
+            ),
         ],
     },
     View {

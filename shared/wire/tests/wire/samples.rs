@@ -10,7 +10,9 @@ use brine_model::converge::{
 };
 use brine_model::diagnostic::{Diagnostic, Label, Severity};
 use brine_model::digest::Digest;
-use brine_model::facts::{Cpu, Disk, Facts, Interface, Kernel, Memory, Network, Os};
+use brine_model::facts::{
+    Agent, Cpu, Disk, Facts, Interface, Kernel, Machine, Memory, Network, Os,
+};
 use brine_model::host::{LiveQuestion, Probe, Program};
 use brine_model::inventory::{Cell, Section};
 use brine_model::live::LiveFacts;
@@ -85,7 +87,7 @@ samples! {
         Blob => AgentRequest::Blob(digest()),
         Result => AgentRequest::Result { job: job_id(), result: JobResult::Planned(plan()) },
         Progress => AgentRequest::Progress(progress()),
-        Facts => AgentRequest::Facts(facts()),
+        Facts => AgentRequest::Facts(Box::new(facts())),
         Certificate => AgentRequest::Certificate {
             resource: "certificate:/etc/etcd/tls/peer.pem".to_owned(),
             csr: vec![0x30, 0x82],
@@ -556,6 +558,19 @@ fn facts() -> Facts {
             file_system: text("ext4"),
             total: 1 << 40,
         }],
+        machine: Machine {
+            id: text("5f"),
+            boot: text("b0"),
+            virtualisation: text("kvm"),
+            cloud: text("hetzner"),
+            vendor: text("Hetzner"),
+            product: text("vServer"),
+        },
+        time_zone: text("Etc/UTC"),
+        agent: Agent {
+            version: text("0.1.0"),
+        },
+        custom: BTreeMap::from([(text("rack"), text("a1"))]),
     }
 }
 

@@ -39,6 +39,7 @@ impl Scene {
                 resources: Vec::new(),
                 contexts: BTreeMap::new(),
                 enforced: std::collections::BTreeSet::new(),
+                ports: BTreeMap::new(),
             },
             blobs: BTreeMap::new(),
             secrets: BTreeMap::new(),

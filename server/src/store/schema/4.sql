@@ -1,0 +1,3 @@
+-- Facts have more fields by now: agents tell them anew when they connect.
+DELETE FROM facts;
+DELETE FROM sections;
