@@ -21,6 +21,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch as signal};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::pace::Pace;
 use crate::jobs::Place;
 
 /// How long whoever asks for a look waits for it.

@@ -1,4 +1,4 @@
-//! How soon after a change it is looked at: at once, and once a second where changes do not end.
+//! How soon after a change it is looked at, and told: at once, and once a second where changes do not end.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ const RATE: f64 = 1.0;
 
 /// A token bucket. Times are those since some fixed point.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     tokens: f64,
     at: Duration,
 }
 
 impl Pace {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             tokens: BURST,
             at: Duration::ZERO,
@@ -27,12 +27,12 @@ impl Pace {
     }
 
     /// When to look at what has changed `now`.
-    pub(super) fn due(&self, now: Duration) -> Duration {
+    pub(crate) fn due(&self, now: Duration) -> Duration {
         let missing = (1.0 - self.tokens_at(now)).max(0.0);
         now + FIRST.max(Duration::from_secs_f64(missing / RATE))
     }
 
-    pub(super) fn looked(&mut self, now: Duration) {
+    pub(crate) fn looked(&mut self, now: Duration) {
         self.tokens = (self.tokens_at(now) - 1.0).max(0.0);
         self.at = now;
     }

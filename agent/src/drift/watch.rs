@@ -201,6 +201,7 @@ impl State {
         self.changed = None;
         self.job = Instant::now();
         if !is_busy(epoch) {
+            self.ledger.forgive();
             self.next = self.job + AFTER_JOB;
         }
     }

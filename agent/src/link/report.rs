@@ -12,12 +12,12 @@ use brine_model::inventory::{Section, TABLES, Table};
 use brine_transport::connection::Connection;
 use brine_wire::agent::{AgentReply, AgentRequest};
 use tokio::sync::Mutex;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::session::ask;
 use crate::backoff::fraction;
 use crate::config::Config;
-use crate::drift::Drift;
+use crate::drift::{Drift, Pace};
 use crate::host::ThisMachine;
 use crate::{facts, memory};
 
@@ -27,9 +27,8 @@ const EVERY: Duration = Duration::from_secs(300);
 /// For a single table. What hangs longer (a home directory on a dead server, say) is left out.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Tables that are told at once, and how often at most.
+/// Tables that are told at once.
 const DRIFT: &[&str] = &["drift", "healed"];
-const DRIFT_PAUSE: Duration = Duration::from_secs(1);
 
 /// For the static facts.
 const FACTS: Duration = Duration::from_secs(30);
@@ -107,7 +106,11 @@ impl Reporter {
     pub(super) async fn tell_drift(&self, connection: &Connection) {
         let mut changed = self.drift.changed();
         changed.mark_unchanged();
+        let (mut pace, began) = (Pace::new(), Instant::now());
         while changed.changed().await.is_ok() {
+            sleep_until(began + pace.due(began.elapsed())).await;
+            pace.looked(began.elapsed());
+            changed.mark_unchanged();
             for table in TABLES.iter().filter(|table| DRIFT.contains(&table.name)) {
                 match self.section(table).await {
                     Ok(Ok(section)) => {
@@ -120,7 +123,6 @@ impl Reporter {
             if connection.close_reason().is_some() {
                 return;
             }
-            sleep(DRIFT_PAUSE).await;
         }
     }
 

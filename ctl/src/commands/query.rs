@@ -138,6 +138,6 @@ pub fn print<S: Server>(
     }
     context
         .output
-        .note(|style| show::answer::ages(answer, style));
+        .note(|style| show::answer::rows(answer, style) + &show::answer::ages(answer, style));
     Ok(())
 }

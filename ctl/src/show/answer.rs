@@ -36,9 +36,9 @@ fn text(cell: &Cell) -> String {
     }
 }
 
-/// How many rows, how old, and who has not told anything since.
+/// How many rows.
 #[must_use]
-pub fn ages(answer: &Answer, style: Style) -> String {
+pub fn rows(answer: &Answer, style: Style) -> String {
     let mut page = Page::new(style);
     let rows = match answer.rows.len() {
         1 => "1 row".to_owned(),
@@ -50,6 +50,13 @@ pub fn ages(answer: &Answer, style: Style) -> String {
         ""
     };
     page.line(Tone::Dim, &format!("{rows}{more}"));
+    page.finish()
+}
+
+/// How old it is, and who has not told anything since.
+#[must_use]
+pub fn ages(answer: &Answer, style: Style) -> String {
+    let mut page = Page::new(style);
     let is_old = |report: &&Report| match report.at {
         Some(at) => !report.connected || style.now.since(at) > OLD,
         None => true,

@@ -144,6 +144,11 @@ impl Ledger {
         self.drifted.clear();
     }
 
+    /// An operator has done something: whoever was fought may be so again.
+    pub fn forgive(&mut self) {
+        self.tries.clear();
+    }
+
     /// What is to be mended now.
     #[must_use]
     pub fn due(&self) -> Vec<ResourceId> {
@@ -281,7 +286,11 @@ mod tests {
         ledger.saw(&[differs("a")], &heal, at(6));
         assert_eq!(ledger.drifted[&id()].state, State::GivenUp);
         assert!(ledger.due().is_empty());
-        ledger.saw(&[differs("a")], &heal, at(601));
+        let mut forgiven = ledger.clone();
+        forgiven.forgive();
+        forgiven.saw(&[differs("a")], &heal, at(7));
+        assert_eq!(forgiven.due(), [id()]);
+        ledger.saw(&[differs("a")], &heal, at(606));
         assert_eq!(ledger.due(), [id()]);
         assert_eq!(ledger.drifted[&id()].since, at(6));
     }
