@@ -16,6 +16,7 @@ use crate::commands::plan::PlanArgs;
 use crate::commands::query::QueryArgs;
 use crate::commands::render::RenderArgs;
 use crate::commands::runs::RunsArgs;
+use crate::commands::schema::SchemaArgs;
 use crate::commands::status::StatusArgs;
 use crate::commands::tokens::TokensArgs;
 use crate::commands::version::VersionArgs;
@@ -72,6 +73,8 @@ pub struct Global {
 pub enum Verb {
     /// Check a state tree, without a server
     Check(CheckArgs),
+    /// Print JSON Schemas of state files, for an editor
+    Schema(SchemaArgs),
     /// Show what a file would hold on a node
     Render(RenderArgs),
     /// Show what would change, with diffs
@@ -102,7 +105,7 @@ pub enum Verb {
 
 /// The verbs by what they are for; clap knows no groups of them. A test finds who is missing.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("State tree", &["check", "render"]),
+    ("State tree", &["check", "schema", "render"]),
     ("Change", &["plan", "apply", "do", "runs"]),
     (
         "Fleet",

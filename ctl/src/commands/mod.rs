@@ -14,6 +14,7 @@ pub mod plan;
 pub mod query;
 pub mod render;
 pub mod runs;
+pub mod schema;
 pub mod status;
 pub mod stopped;
 #[cfg(test)]
@@ -45,6 +46,7 @@ pub fn run(cli: Cli, output: &Output) -> Result<Exit, CtlError> {
     let Cli { global, command } = cli;
     match command {
         Verb::Check(args) => check::run(args, output),
+        Verb::Schema(args) => schema::run(&args, output),
         Verb::Version(args) => version::run(&args, output),
         command => online(command, &global, output),
     }
@@ -99,6 +101,7 @@ pub async fn dispatch<S: Server>(
 ) -> Result<Exit, CtlError> {
     match command {
         Verb::Check(args) => check::run(args, context.output),
+        Verb::Schema(args) => schema::run(&args, context.output),
         Verb::Version(args) => version::run(&args, context.output),
         Verb::Render(args) => render::run(args, context).await,
         Verb::Plan(args) => plan::run(args, context).await,

@@ -19,6 +19,7 @@ mod issue;
 mod library;
 mod report;
 mod role;
+pub mod schema;
 mod source;
 pub mod target;
 mod tree;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use brine_model::deserialize::{Located, from_spanned};
+use brine_model::deserialize::{Located, Shape, from_spanned};
 use brine_model::name::{FormulaName, RoleName};
 use brine_model::span::{Span, Spanned};
 use serde::Deserialize;
@@ -52,6 +52,11 @@ const fn one() -> u32 {
 }
 
 impl Role {
+    /// What its file holds.
+    pub(crate) fn shape() -> Shape {
+        Shape::of::<Written>()
+    }
+
     pub(crate) fn parse(name: &RoleName, file: &Spanned, issues: &mut Vec<Issue>) -> Option<Self> {
         let written = match from_spanned::<Written>(file) {
             Ok(written) => written,

@@ -1,6 +1,6 @@
 //! What can be done to a node beyond making it match: a formula's `actions:`.
 
-use brine_model::deserialize::{Located, from_spanned};
+use brine_model::deserialize::{Located, Shape, from_spanned};
 use brine_model::span::{Key, Span, Spanned};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -45,6 +45,11 @@ struct Written {
 }
 
 impl Action {
+    /// What is written for one.
+    pub(crate) fn shape() -> Shape {
+        Shape::of::<Written>()
+    }
+
     pub(crate) fn parse(
         key: &Key,
         value: &Spanned,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use brine_model::catalog::{End, Health, OnFailure};
-use brine_model::deserialize::{Error, from_spanned};
+use brine_model::deserialize::{Error, Shape, from_spanned};
 use brine_model::host::{LiveQuestion, Probe, Program};
 use brine_model::name::FormulaName;
 use brine_model::resources::unit_of;
@@ -81,6 +81,16 @@ struct Condition {
 }
 
 impl Cluster {
+    /// What is written for one.
+    pub(crate) fn shape() -> Shape {
+        Shape::of::<Written>()
+    }
+
+    /// What is written for a condition.
+    pub(crate) fn condition_shape() -> Shape {
+        Shape::of::<Condition>()
+    }
+
     pub(crate) fn parse(value: &Spanned, sources: &Sources, issues: &mut Vec<Issue>) -> Self {
         let on_failure = match from_spanned::<Written>(value) {
             Ok(written) => match written.on_failure {

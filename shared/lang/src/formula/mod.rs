@@ -11,7 +11,7 @@ mod template;
 
 use std::collections::BTreeMap;
 
-use brine_model::deserialize::{Located, from_spanned};
+use brine_model::deserialize::{Located, Shape, from_spanned};
 use brine_model::name::FormulaName;
 use brine_model::span::{Node, Span, Spanned};
 use serde::Deserialize;
@@ -67,6 +67,11 @@ struct Written {
 }
 
 impl Formula {
+    /// What its file holds.
+    pub(crate) fn shape() -> Shape {
+        Shape::of::<Written>()
+    }
+
     /// Reads a formula file that lies in the folder `name`.
     pub(crate) fn parse(
         name: &FormulaName,

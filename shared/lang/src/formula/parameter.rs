@@ -1,6 +1,6 @@
 //! A formula's typed inputs.
 
-use brine_model::deserialize::{Error, from_spanned};
+use brine_model::deserialize::{Error, Shape, from_spanned};
 use brine_model::span::{Key, Node, Span, Spanned};
 use brine_model::value::Value;
 use serde::Deserialize;
@@ -19,6 +19,8 @@ pub(crate) struct Parameter {
     pub(crate) default: Option<Dynamic>,
     /// Other formulas may read it.
     pub(crate) export: bool,
+    /// For people.
+    pub(crate) description: Option<String>,
     choices: Vec<Value>,
     min: Option<f64>,
     max: Option<f64>,
@@ -39,11 +41,16 @@ struct Written {
     _default: IgnoredAny,
     #[serde(default)]
     export: bool,
-    #[serde(default, rename = "description")]
-    _description: Option<String>,
+    #[serde(default)]
+    description: Option<String>,
 }
 
 impl Parameter {
+    /// What is written for one.
+    pub(crate) fn shape() -> Shape {
+        Shape::of::<Written>()
+    }
+
     /// Reads one declaration; what is wrong is reported, what is left is still a parameter, so
     /// that nobody is told that it does not exist.
     pub(crate) fn parse(
@@ -57,6 +64,7 @@ impl Parameter {
             kind: ParameterType::String,
             default: None,
             export: true,
+            description: None,
             choices: Vec::new(),
             min: None,
             max: None,
@@ -80,6 +88,7 @@ impl Parameter {
         };
         parameter.kind = written.r#type;
         parameter.export = written.export;
+        parameter.description = written.description;
         (parameter.min, parameter.max) = (written.min, written.max);
         parameter.read_choices(value, issues);
         if let Some(default) = value.get("default") {

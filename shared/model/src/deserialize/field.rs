@@ -45,12 +45,12 @@ pub struct Located<T> {
     pub value: T,
 }
 
-const BLOB: &str = "$brine::blob";
-const SECRET: &str = "$brine::secret";
-const TEXT_OR_SECRET: &str = "$brine::text-or-secret";
-const VALUE: &str = "$brine::value";
-const ONE_OR_MANY: &str = "$brine::one-or-many";
-const LOCATED: &str = "$brine::located";
+pub(super) const BLOB: &str = "$brine::blob";
+pub(super) const SECRET: &str = "$brine::secret";
+pub(super) const TEXT_OR_SECRET: &str = "$brine::text-or-secret";
+pub(super) const VALUE: &str = "$brine::value";
+pub(super) const ONE_OR_MANY: &str = "$brine::one-or-many";
+pub(super) const LOCATED: &str = "$brine::located";
 
 pub(super) fn misplaced_secret() -> Failure {
     Failure::new("a secret cannot be used here")

@@ -12,6 +12,7 @@ mod catalog;
 mod failure;
 mod field;
 mod number;
+mod shape;
 mod source;
 
 use std::fmt;
@@ -22,6 +23,7 @@ use crate::span::{Span, Spanned};
 
 pub use catalog::settle;
 pub use field::{BlobField, Located, OneOrMany, SecretField, TextOrSecret, ValueField};
+pub use shape::Shape;
 
 /// What does not fit, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]

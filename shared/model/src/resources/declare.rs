@@ -5,7 +5,7 @@ use std::fmt::Display;
 use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 
 use super::{Kind, Materials, PathField};
-use crate::deserialize::{Error, from_spanned};
+use crate::deserialize::{Error, Shape, from_spanned};
 use crate::path::AbsolutePath;
 use crate::resource::{Resource, ResourceId};
 use crate::span::Spanned;
@@ -63,6 +63,7 @@ impl Kind {
             live: F::LIVE,
             actions: F::ACTIONS,
             heals: F::HEALS,
+            shape: Shape::of::<F>,
             decode: |id, fields, materials| {
                 let place = Place {
                     id,

@@ -47,7 +47,7 @@ mod wait_for;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use crate::deserialize;
+use crate::deserialize::{self, Shape};
 use crate::digest::Digest;
 use crate::host::HostResult;
 use crate::resource::{Resource, ResourceId};
@@ -111,6 +111,8 @@ pub struct Kind {
     pub actions: &'static [&'static str],
     /// Whether a node may mend it by itself, between applies.
     pub heals: bool,
+    /// What its fields take.
+    pub shape: fn() -> Shape,
     decode: Decode,
 }
 

@@ -664,3 +664,14 @@ fn a_reload_owed_to_what_cannot_reload_is_a_restart() {
     );
     check_converges(&scene("3"), &mut host);
 }
+
+#[test]
+fn every_field_of_every_kind_is_asked() {
+    for kind in kinds() {
+        let Shape::Fields(fields) = (kind.shape)() else {
+            panic!("{}: no fields", kind.name)
+        };
+        let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, kind.fields, "{}", kind.name);
+    }
+}
