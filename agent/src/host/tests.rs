@@ -316,6 +316,7 @@ fn records_are_kept_by_name() {
     let mut it = fixture();
     let record = RestartRecord {
         invocation: "a".to_owned(),
+        state_changed_at: None,
         watched: BTreeMap::new(),
     };
     assert_eq!(it.host.restart_record("../web.service"), Ok(None));

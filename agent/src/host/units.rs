@@ -51,6 +51,7 @@ pub(super) fn state(systemd: &Systemd, name: &str) -> HostResult<UnitState> {
         enabled,
         invocation: invocation(&found),
         started_at: None,
+        state_changed_at: time(&found, "StateChangeTimestamp"),
         need_daemon_reload: flag(&found, "NeedDaemonReload"),
         can_reload: flag(&found, "CanReload"),
     };

@@ -94,6 +94,8 @@ pub struct UnitState {
     pub invocation: String,
     /// Start of the main process; none where there is none.
     pub started_at: Option<Timestamp>,
+    /// When its state last changed; a reload is such a change. None where nobody tells.
+    pub state_changed_at: Option<Timestamp>,
     pub need_daemon_reload: bool,
     pub can_reload: bool,
 }
@@ -237,6 +239,9 @@ pub struct CertificateOrder {
 pub struct RestartRecord {
     /// The unit's InvocationID when this was written.
     pub invocation: String,
+    /// [`UnitState::state_changed_at`] then: another one means that somebody has reloaded it.
+    #[serde(default)]
+    pub state_changed_at: Option<Timestamp>,
     /// Fingerprint of each resource under `restart_on` and `reload_on`. One by one, so that a
     /// formula that watches one thing more restarts nothing for that alone.
     pub watched: BTreeMap<ResourceId, Digest>,

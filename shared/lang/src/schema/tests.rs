@@ -26,7 +26,10 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test has the library on its disk")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test has the library on its disk"
+)]
 fn tree() -> StateTree {
     let mut found = Vec::new();
     files(&states(), &mut found);

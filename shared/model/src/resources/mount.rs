@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::content::{Body, Given};
 use super::declare::{Declaration, Place};
 use super::managed::{ManagedFile, ownership};
-use super::owed::{self, Watched};
+use super::owed::{self, Reads, Watched};
 use super::unit::{Definition, UNITS};
 use crate::deserialize::{Error, Located, OneOrMany, TextOrSecret};
 use crate::digest::Digest;
@@ -220,7 +220,7 @@ impl Mount {
         let record = host.restart_record(self.unit())?;
         let ids = [self.id.clone()];
         let watched = self.look(host)?;
-        Ok(!owed::owed(&ids, state, record.as_ref(), &watched).is_empty())
+        Ok(!owed::owed(&ids, state, record.as_ref(), &watched, Reads::AtStart).is_empty())
     }
 
     fn look(&self, host: &dyn ReadHost) -> HostResult<Watched> {

@@ -4,11 +4,15 @@
 //! restart succeeded. From it and from what is now, [`owed`] decides for each watched resource:
 //!
 //! 1. The record is of the process that runs now and knows the resource: owed if it differs.
-//! 2. It is of this process and does not know the resource, but one of the same kind that is
+//! 2. It is of this process, the resource is read at reloads as well, and the unit's state has changed
+//!    since: somebody has reloaded it, on whatever was there then. Owed if the content has changed after
+//!    that: whoever edits a file, reloads, and has the file put back, is not left with a process that runs
+//!    on the edited one.
+//! 3. It is of this process and does not know the resource, but one of the same kind that is
 //!    watched no more: it has moved (a release in a directory of its own), so owed.
-//! 3. Otherwise (reboot, restart by hand, adoption, a crash before the record): owed if the main
+//! 4. Otherwise (reboot, restart by hand, adoption, a crash before the record): owed if the main
 //!    process started before the content last changed.
-//! 4. Where that is not to be told either: owed if it differs from the last record, of whatever
+//! 5. Where that is not to be told either: owed if it differs from the last record, of whatever
 //!    process, or if there is none.
 
 use std::collections::BTreeMap;
@@ -21,6 +25,13 @@ use crate::resource::ResourceId;
 /// The kernel stamps files by a coarse clock that is up to one tick (10 ms at 100 Hz) behind the
 /// one that stamps processes: content written just after a start may look older than that start.
 const TOLERANCE: Duration = Duration::from_millis(10);
+
+/// When a process reads what it runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reads {
+    AtStart,
+    OnReload,
+}
 
 /// What a service reads, as it is now.
 pub(super) type Watched = BTreeMap<ResourceId, Fingerprint>;
@@ -38,6 +49,7 @@ pub(super) fn look<'a>(
 fn record(unit: &UnitState, watched: &Watched) -> RestartRecord {
     RestartRecord {
         invocation: unit.invocation.clone(),
+        state_changed_at: unit.state_changed_at,
         watched: watched
             .iter()
             .map(|(id, print)| (id.clone(), print.digest))
@@ -74,12 +86,13 @@ pub(super) fn owed<'a>(
     unit: &UnitState,
     record: Option<&RestartRecord>,
     watched: &Watched,
+    reads: Reads,
 ) -> Vec<&'a ResourceId> {
     ids.iter()
         .filter(|id| {
             watched
                 .get(id)
-                .is_some_and(|now| is_owed(id, now, unit, record, watched))
+                .is_some_and(|now| is_owed(id, now, unit, record, watched, reads))
         })
         .collect()
 }
@@ -90,10 +103,18 @@ fn is_owed(
     unit: &UnitState,
     record: Option<&RestartRecord>,
     watched: &Watched,
+    reads: Reads,
 ) -> bool {
     let known = record.and_then(|record| record.watched.get(id));
     if let Some(record) = record.filter(|record| record.invocation == unit.invocation) {
         let left = |other: &ResourceId| other.kind() == id.kind() && !watched.contains_key(other);
+        if known.is_some()
+            && reads == Reads::OnReload
+            && reloaded_by_others(unit, record)
+            && let (Some(reloaded), Some(changed)) = (unit.state_changed_at, now.changed_at)
+        {
+            return reloaded <= changed.plus(TOLERANCE);
+        }
         match known {
             Some(then) => return *then != now.digest,
             None if record.watched.keys().any(left) => return true,
@@ -104,6 +125,11 @@ fn is_owed(
         (Some(started), Some(changed)) => started <= changed.plus(TOLERANCE),
         _ => known != Some(&now.digest),
     }
+}
+
+fn reloaded_by_others(unit: &UnitState, record: &RestartRecord) -> bool {
+    let (now, then) = (unit.state_changed_at, record.state_changed_at);
+    matches!((now, then), (Some(now), Some(then)) if now != then)
 }
 
 #[cfg(test)]
@@ -145,6 +171,7 @@ mod tests {
             .collect();
         RestartRecord {
             invocation: invocation.into(),
+            state_changed_at: Some(Timestamp(START)),
             watched,
         }
     }
@@ -157,7 +184,13 @@ mod tests {
         now: &[(&str, &str, Option<i64>)],
     ) {
         let ids = [id("file:/a")];
-        let owed = owed(&ids, &unit(started), record.as_ref(), &watched(now));
+        let owed = owed(
+            &ids,
+            &unit(started),
+            record.as_ref(),
+            &watched(now),
+            Reads::AtStart,
+        );
         assert_eq!(!owed.is_empty(), expected);
     }
 
@@ -201,6 +234,35 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_reload_by_others_is_of_what_was_there_then() {
+        let check = |reads, reloaded: i64, text: &str, changed: i64, expected: bool| {
+            let unit = UnitState {
+                state_changed_at: Some(Timestamp(reloaded)),
+                ..unit(Some(START))
+            };
+            let ids = [id("file:/a")];
+            let record = recorded("now", &[("file:/a", "x")]);
+            let now = watched(&[("file:/a", text, Some(changed))]);
+            let owed = owed(&ids, &unit, Some(&record), &now, reads);
+            assert_eq!(
+                !owed.is_empty(),
+                expected,
+                "{reads:?} {reloaded} {text} {changed}"
+            );
+        };
+        let later = START + 1000 * MS;
+        // Put back after the reload; or the reload was an innocent one.
+        check(Reads::OnReload, later, "x", later + 1000 * MS, true);
+        check(Reads::OnReload, later, "x", START - 1000 * MS, false);
+        // It runs on what is there.
+        check(Reads::OnReload, later, "y", later - 500 * MS, false);
+        // Nobody has reloaded it, or that does not matter.
+        check(Reads::OnReload, START, "x", later, false);
+        check(Reads::OnReload, START, "y", START - 1000 * MS, true);
+        check(Reads::AtStart, later, "x", later + 1000 * MS, false);
     }
 
     #[test]

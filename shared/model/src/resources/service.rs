@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::declare::{Declaration, Place};
 use super::field::Unit;
-use super::owed::{self, Watched};
+use super::owed::{self, Reads, Watched};
 use super::unit::daemon_reload;
 use crate::deserialize::{Error, OneOrMany};
 use crate::host::{Fingerprint, Host, HostError, HostResult, ReadHost, UnitState, UnitVerb};
@@ -134,7 +134,7 @@ impl Service {
             return Ok(None);
         }
         let record = host.restart_record(&self.unit)?;
-        let owed = |ids| owed::owed(ids, state, record.as_ref(), &watched);
+        let owed = |ids, reads| owed::owed(ids, state, record.as_ref(), &watched, reads);
         let because = |verb: &str, ids: &[&ResourceId]| {
             let ids = ids
                 .iter()
@@ -146,7 +146,8 @@ impl Service {
                 self.unit
             )
         };
-        let (restart, reload) = (owed(&self.restart_on), owed(&self.reload_on));
+        let restart = owed(&self.restart_on, Reads::AtStart);
+        let reload = owed(&self.reload_on, Reads::OnReload);
         Ok(if !restart.is_empty() {
             Some(self.change("restart", because("restart", &restart), Impact::Restart))
         } else if reload.is_empty() {
@@ -285,10 +286,12 @@ impl Resource for Service {
         }
         let state = host.unit(&self.unit)?;
         let record = host.restart_record(&self.unit)?;
-        let ids = self.watches();
         // Asked once more, of the same look: what changed meanwhile must not count as read.
-        let owed = owed::owed(&ids, &state, record.as_ref(), &watched);
-        if owed.is_empty() && runs(&state) && !state.invocation.is_empty() {
+        let is_owed =
+            |ids, reads| !owed::owed(ids, &state, record.as_ref(), &watched, reads).is_empty();
+        let owed =
+            is_owed(&self.restart_on, Reads::AtStart) || is_owed(&self.reload_on, Reads::OnReload);
+        if !owed && runs(&state) && !state.invocation.is_empty() {
             owed::note(&self.unit, &state, &watched, host)?;
         }
         Ok(())

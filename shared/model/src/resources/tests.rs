@@ -3,7 +3,7 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::converge::fake::{FakeFile, FakeHost, Scene, check_converges, exit, fake_path, summary};
 use crate::converge::{PlanOutcome, ResourceOutcome};
-use crate::host::{FileKind, Host, Ownership, ReadHost};
+use crate::host::{FileKind, Host, Ownership, ReadHost, UnitVerb};
 use crate::resource::{Diff, Impact, Subject};
 use crate::time::Timestamp;
 
@@ -663,6 +663,30 @@ fn a_reload_owed_to_what_cannot_reload_is_a_restart() {
         ["file:/c: content", "service:a: reload"]
     );
     check_converges(&scene("3"), &mut host);
+}
+
+#[test]
+fn who_edits_and_reloads_by_hand_leaves_no_process_on_the_edited_file() {
+    let mut host = FakeHost::new();
+    host.put("/usr/lib/systemd/system/a.service", "");
+    host.reads("a.service", "/c", false);
+    host.units.get_mut("a.service").unwrap().can_reload = true;
+    let file = ("file:/c", json!({"content": "1"}));
+    let scene = Scene::new(&[file, ("service:a", json!({"reload_on": "file:/c"}))]);
+    check_converges(&scene, &mut host);
+    host.put("/c", "by hand");
+    host.unit_verb("a.service", UnitVerb::Reload).unwrap();
+    assert_eq!(
+        summary(&scene.plan(&host)),
+        ["file:/c: content", "service:a: reload"]
+    );
+    // Also where somebody puts the file back without us.
+    check_converges(&scene, &mut host);
+    host.put("/c", "by hand");
+    host.unit_verb("a.service", UnitVerb::Reload).unwrap();
+    host.put("/c", "1");
+    assert_eq!(summary(&scene.plan(&host)), ["service:a: reload"]);
+    check_converges(&scene, &mut host);
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub struct FakeUnit {
 pub struct Process {
     pub invocation: String,
     pub started_at: Timestamp,
+    /// Its start, or its last reload.
+    pub changed_at: Timestamp,
     /// What it has really read.
     pub has_read: BTreeMap<AbsolutePath, Option<Digest>>,
 }
@@ -112,6 +114,7 @@ impl FakeHost {
                 .map(|p| p.invocation.clone())
                 .unwrap_or_default(),
             started_at: unit.process.as_ref().map(|process| process.started_at),
+            state_changed_at: unit.process.as_ref().map(|process| process.changed_at),
             need_daemon_reload: Some(seen) != on_disk,
             can_reload: unit.can_reload,
         }
@@ -139,6 +142,10 @@ impl FakeHost {
             UnitVerb::Reload if !state.is_active() => return refuse("it does not run"),
             UnitVerb::Reload => {
                 self.judge(name, verb);
+                let now = self.present();
+                if let Some(process) = &mut self.unit_mut(name).process {
+                    process.changed_at = now;
+                }
                 self.read_again(name, false);
             }
             UnitVerb::Enable | UnitVerb::Disable if state.load == "masked" => {
@@ -193,6 +200,7 @@ impl FakeHost {
         let process = Process {
             invocation: format!("{name}@{}", self.clock),
             started_at: self.present(),
+            changed_at: self.present(),
             has_read: BTreeMap::new(),
         };
         let unit = self.unit_mut(name);
