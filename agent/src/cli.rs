@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use brine_model::inventory::{Cell, TABLES, Table};
+use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueEnum};
+use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::doctor::{self, Check};
-use crate::host::Transaction;
+use crate::host::{ThisMachine, Transaction};
 use crate::{VERSION, facts, state};
 
 /// Makes this machine match what its Brine server says it must be.
@@ -32,13 +35,58 @@ enum Verb {
         #[arg(long, value_enum, default_value_t)]
         output: Output,
     },
-    /// Print the static facts of this machine, as JSON
-    Facts,
+    /// Print what this machine is and has, as JSON: what the server is told
+    #[command(after_help = FACTS)]
+    Facts {
+        /// Tables of the inventory instead of the static facts; `all` for all of them
+        #[arg(value_name = "TABLE", value_parser = table_names())]
+        tables: Vec<String>,
+    },
     /// Print the version
     Version,
     /// What the transient unit runs: the package transaction in this directory
     #[command(name = crate::host::TRANSACTION_VERB, hide = true)]
     Transaction { directory: PathBuf },
+}
+
+const FACTS: &str = "\
+Examples:
+  brine-agent facts              # static facts, with those of /etc/brine/facts.d
+  brine-agent facts packages     # a table of the inventory
+  brine-agent facts all";
+
+const ALL: &str = "all";
+
+fn table_names() -> PossibleValuesParser {
+    let names = TABLES.iter().map(|table| table.name);
+    PossibleValuesParser::new(names.chain([ALL]))
+}
+
+/// Tables by name, each row by its columns; one that cannot be collected says why.
+fn inventory(wanted: &[String], config: &Config) -> Value {
+    let machine = ThisMachine::new(&config.root, &config.state);
+    let is_wanted = |name: &str| wanted.iter().any(|one| one == name || one == ALL);
+    let tables = TABLES.iter().filter(|table| is_wanted(table.name));
+    let told = tables.map(|table| {
+        let rows = match table.section(&machine) {
+            Ok(section) => section.rows.iter().map(|row| named(table, row)).collect(),
+            Err(error) => json!({ "error": error }),
+        };
+        (table.name.to_owned(), rows)
+    });
+    Value::Object(told.collect())
+}
+
+fn named(table: &Table, row: &[Cell]) -> Value {
+    let cells = table.columns.iter().zip(row).map(|(column, cell)| {
+        let value = match cell {
+            Cell::Null => Value::Null,
+            Cell::Integer(number) => (*number).into(),
+            Cell::Text(text) => text.as_str().into(),
+        };
+        (column.name.to_owned(), value)
+    });
+    Value::Object(cells.collect())
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -78,8 +126,13 @@ pub fn main(cli: Cli) -> anyhow::Result<ExitCode> {
                 ExitCode::FAILURE
             })
         }
-        Verb::Facts => {
-            print(&(serde_json::to_string_pretty(&facts::collect(&config.root))? + "\n"))?;
+        Verb::Facts { tables } => {
+            let told = if tables.is_empty() {
+                serde_json::to_value(facts::collect(&config.root))?
+            } else {
+                inventory(&tables, &config)
+            };
+            print(&(serde_json::to_string_pretty(&told)? + "\n"))?;
             Ok(ExitCode::SUCCESS)
         }
         Verb::Version => {
@@ -152,6 +205,23 @@ mod tests {
         Cli::command().debug_assert();
         assert!(Cli::try_parse_from(["brine-agent"]).unwrap().verb.is_none());
         assert!(Cli::try_parse_from(["brine-agent", "doctor", "--output", "json"]).is_ok());
+        assert!(Cli::try_parse_from(["brine-agent", "facts", "users", "groups"]).is_ok());
+        assert!(Cli::try_parse_from(["brine-agent", "facts", "usres"]).is_err());
+    }
+
+    #[test]
+    fn tables_are_printed_by_their_columns() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join("etc")).unwrap();
+        std::fs::write(root.path().join("etc/group"), "web:x:33:\n").unwrap();
+        let config = Config {
+            root: root.path().to_owned(),
+            state: root.path().join("state"),
+        };
+        let told = inventory(&["groups".to_owned(), "services".to_owned()], &config);
+        assert_eq!(told["groups"][0]["name"], "web");
+        assert_eq!(told["groups"][0]["id"], 33);
+        assert!(told["services"]["error"].is_string(), "{told}");
     }
 
     #[test]

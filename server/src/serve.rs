@@ -30,6 +30,9 @@ const LAST_WORDS: Duration = Duration::from_millis(300);
 /// Between two looks for what is too old to be kept.
 const FORGETS: Duration = Duration::from_secs(60 * 60);
 
+/// How often it is written down who has reported.
+const KEEPS: Duration = Duration::from_secs(10);
+
 /// So many queries are answered at a time.
 const QUERIES: usize = 2;
 
@@ -150,6 +153,7 @@ impl Server {
         let mut connections = JoinSet::new();
         tokio::pin!(shutdown);
         let mut hourly = tokio::time::interval(FORGETS);
+        let mut kept = tokio::time::interval(KEEPS);
         notify("READY=1");
         loop {
             tokio::select! {
@@ -157,6 +161,9 @@ impl Server {
                 incoming = self.listener.accept() => {
                     let Some(incoming) = incoming else { break };
                     connections.spawn(converse(incoming, Arc::clone(&self.context)));
+                }
+                _ = kept.tick() => {
+                    connections.spawn(keep_reports(Arc::clone(&self.context)));
                 }
                 _ = hourly.tick() => {
                     connections.spawn(forget(Arc::clone(&self.context), self.history));
@@ -184,6 +191,7 @@ impl Server {
         if tokio::time::timeout(left, joined).await.is_err() {
             connections.shutdown().await;
         }
+        keep_reports(self.context).await;
     }
 }
 
@@ -199,6 +207,12 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     }
     server.serve(shutdown).await;
     Ok(())
+}
+
+async fn keep_reports(context: Arc<Context>) {
+    if let Err(error) = context.store.keep_reports().await {
+        tracing::error!(%error, "cannot keep who has reported");
+    }
 }
 
 async fn forget(context: Arc<Context>, history: Duration) {

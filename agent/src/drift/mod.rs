@@ -18,6 +18,7 @@ mod watch;
 
 use std::time::Duration;
 
+use brine_model::time::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch as signal};
 use tokio_util::sync::CancellationToken;
 
@@ -30,27 +31,35 @@ const LOOK: Duration = Duration::from_secs(30);
 /// How the rest of the agent talks to the watch. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Drift {
-    looks: mpsc::Sender<oneshot::Sender<()>>,
+    asks: mpsc::Sender<Ask>,
     changed: signal::Receiver<u64>,
+}
+
+/// What the watch is asked.
+#[derive(Debug)]
+enum Ask {
+    /// To look at everything.
+    Look(oneshot::Sender<()>),
+    Pause(Option<Timestamp>),
 }
 
 /// The watch itself, to be run.
 pub(crate) struct Watch {
     place: Place,
-    looks: mpsc::Receiver<oneshot::Sender<()>>,
+    asks: mpsc::Receiver<Ask>,
     changed: signal::Sender<u64>,
 }
 
 pub(crate) fn new(place: Place) -> (Drift, Watch) {
-    let (ask, looks) = mpsc::channel(8);
+    let (ask, asks) = mpsc::channel(8);
     let (changed, seen) = signal::channel(0);
     let drift = Drift {
-        looks: ask,
+        asks: ask,
         changed: seen,
     };
     let watch = Watch {
         place,
-        looks,
+        asks,
         changed,
     };
     (drift, watch)
@@ -60,9 +69,14 @@ impl Drift {
     /// Has everything looked at, and waits for that, but not for ever.
     pub(crate) async fn look(&self) {
         let (reply, done) = oneshot::channel();
-        if self.looks.send(reply).await.is_ok() {
+        if self.asks.send(Ask::Look(reply)).await.is_ok() {
             let _ = tokio::time::timeout(LOOK, done).await;
         }
+    }
+
+    /// Nothing is healed until then; none ends that. Kept for when there is no server.
+    pub(crate) async fn pause(&self, until: Option<Timestamp>) {
+        let _ = self.asks.send(Ask::Pause(until)).await;
     }
 
     /// Changes whenever the ledger does.

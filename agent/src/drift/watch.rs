@@ -8,13 +8,14 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::Watch;
 use super::files::{Changed, Files};
 use super::index::{Ids, Index};
 use super::look::{self, Scope, Seen};
 use super::pace::Pace;
 use super::units;
+use super::{Ask, Watch};
 use crate::backoff::fraction;
+use crate::clock;
 use crate::jobs::{Place, is_busy};
 use crate::state::ledger;
 
@@ -76,7 +77,7 @@ struct State {
 pub(super) async fn run(watch: Watch, stop: CancellationToken) {
     let Watch {
         place,
-        mut looks,
+        mut asks,
         changed: told,
     } = watch;
     let files = match Files::new() {
@@ -125,10 +126,7 @@ pub(super) async fn run(watch: Watch, stop: CancellationToken) {
                 Changed::Anything => state.note(Scope::Everything),
             },
             Some(unit) = units.recv() => state.unit(unit.as_deref()),
-            Some(reply) = looks.recv() => {
-                state.waiting.push(reply);
-                state.next = Instant::now();
-            }
+            Some(ask) = asks.recv() => state.asked_for(ask).await,
             done = finished(&mut state.work) => {
                 state.work = None;
                 let epoch = *epochs.borrow();
@@ -206,12 +204,34 @@ impl State {
         }
     }
 
+    async fn asked_for(&mut self, ask: Ask) {
+        match ask {
+            Ask::Look(reply) => {
+                self.waiting.push(reply);
+                self.next = Instant::now();
+            }
+            Ask::Pause(until) if self.ledger.paused_until() != until => {
+                let mut ledger = self.ledger.clone();
+                ledger.pause(until);
+                self.store(ledger).await;
+                // What a look that is under way has seen is of before.
+                self.epoch = u64::MAX;
+                self.next = Instant::now();
+            }
+            Ask::Pause(_) => {}
+        }
+    }
+
     fn look(&mut self, epoch: u64) {
         let now = Instant::now();
         let changed = self.changed.take();
         let scope = match changed {
             _ if self.next <= now => {
                 self.next = now + EVERY.mul_f64(0.5 + fraction());
+                if let Some(until) = self.ledger.paused_until() {
+                    let left = until.since(clock::now());
+                    self.next = self.next.min(now + left.max(EARLY));
+                }
                 self.asked.append(&mut self.waiting);
                 Scope::Everything
             }
@@ -275,8 +295,14 @@ impl State {
         })));
     }
 
+    /// Keeps what was seen or done; it was begun before an operator said what he has said meanwhile.
+    async fn keep(&mut self, mut ledger: Ledger) {
+        ledger.pause(self.ledger.paused_until());
+        self.store(ledger).await;
+    }
+
     /// Keeps the ledger, where it is another one; whoever tells the server of it hears that.
-    async fn keep(&mut self, ledger: Ledger) {
+    async fn store(&mut self, ledger: Ledger) {
         if ledger == self.ledger {
             return;
         }

@@ -151,7 +151,8 @@ async fn attempt(
         let connection = connect(&server.addresses, Alpn::Agent, &identity, CONNECT)
             .await
             .map_err(Ended::Connect)?;
-        session::hello(&connection, state, worker).await?;
+        let paused = session::hello(&connection, state, worker).await?;
+        link.drift.pause(paused).await;
         Ok::<_, Ended>(connection)
     };
     let connection = tokio::select! {

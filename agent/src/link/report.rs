@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use brine_model::facts::Facts;
 use brine_model::inventory::{Section, TABLES, Table};
+use brine_model::time::Timestamp;
 use brine_transport::connection::Connection;
 use brine_wire::agent::{AgentReply, AgentRequest};
 use tokio::sync::Mutex;
@@ -54,6 +55,22 @@ impl Reporter {
         }
     }
 
+    /// Without anybody who watches for drift.
+    #[cfg(test)]
+    fn alone(config: &Config) -> (Self, crate::drift::Watch) {
+        let (_, nobody) = tokio::sync::watch::channel(None);
+        let (_, nameless) = tokio::sync::watch::channel(None);
+        let place = crate::jobs::Place {
+            root: config.root.clone(),
+            state: config.state.clone(),
+            node: nameless,
+            link: nobody,
+            turn: crate::jobs::Turn::new(),
+        };
+        let (drift, watch) = crate::drift::new(place);
+        (Self::new(config, drift), watch)
+    }
+
     /// Until the connection ends.
     pub(super) async fn run(&self, connection: &Connection) {
         loop {
@@ -76,7 +93,7 @@ impl Reporter {
         {
             *sent = Some(facts);
         }
-        let sections = self.sections().await;
+        let sections = self.sections(TABLES, DEADLINE).await;
         let digests = sections
             .iter()
             .map(|section| (section.table.clone(), section.digest()))
@@ -101,6 +118,11 @@ impl Reporter {
         self.report(connection).await;
     }
 
+    /// Keeps healing away until then.
+    pub(super) async fn pause(&self, until: Option<Timestamp>) {
+        self.drift.pause(until).await;
+    }
+
     /// Tells what differs as soon as that is known, until the connection ends. The whole report tells
     /// it, too.
     pub(super) async fn tell_drift(&self, connection: &Connection) {
@@ -112,7 +134,7 @@ impl Reporter {
             pace.looked(began.elapsed());
             changed.mark_unchanged();
             for table in TABLES.iter().filter(|table| DRIFT.contains(&table.name)) {
-                match self.section(table).await {
+                match self.section(table, DEADLINE).await {
                     Ok(Ok(section)) => {
                         tell(connection, &AgentRequest::Section(section)).await;
                     }
@@ -126,16 +148,16 @@ impl Reporter {
         }
     }
 
-    async fn sections(&self) -> Vec<Section> {
+    async fn sections(&self, tables: &[&'static Table], deadline: Duration) -> Vec<Section> {
         let mut stuck = self.stuck.lock().await;
         stuck.retain(|_, task| !task.is_finished());
         let mut sections = Vec::new();
-        for table in TABLES {
+        for &table in tables {
             if stuck.contains_key(table.name) {
                 tracing::warn!(table = table.name, "still not collected");
                 continue;
             }
-            match self.section(table).await {
+            match self.section(table, deadline).await {
                 Ok(Ok(section)) => sections.push(section),
                 Ok(Err(error)) => tracing::warn!(table = table.name, error, "not collected"),
                 Err(task) => {
@@ -151,13 +173,14 @@ impl Reporter {
     async fn section(
         &self,
         table: &'static Table,
+        deadline: Duration,
     ) -> Result<Result<Section, String>, tokio::task::JoinHandle<()>> {
         let (root, state) = (self.root.clone(), self.state.clone());
         let (answer, answered) = tokio::sync::oneshot::channel();
         let task = tokio::task::spawn_blocking(move || {
             let _ = answer.send(table.section(&ThisMachine::new(&root, &state)));
         });
-        match timeout(DEADLINE, answered).await {
+        match timeout(deadline, answered).await {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(_)) => Ok(Err(
                 "the collector failed: this is a bug in Brine".to_owned()
@@ -180,5 +203,60 @@ async fn tell(connection: &Connection, request: &AgentRequest) -> bool {
             tracing::debug!(%error, "a report was not delivered");
             false
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use brine_model::inventory::{Column, Machine, Row};
+
+    use super::*;
+
+    /// Set once the table may stop to hang.
+    static GOES_ON: AtomicBool = AtomicBool::new(false);
+
+    static HANGING: Table = Table {
+        name: "hanging",
+        doc: "",
+        columns: &[Column { name: "a", doc: "" }],
+        key: 1,
+        asked: &[],
+        times: &[],
+        history: false,
+        collect: |_: &dyn Machine| -> Result<Vec<Row>, String> {
+            while !GOES_ON.load(Ordering::Relaxed) {
+                std::thread::yield_now();
+            }
+            Ok(Vec::new())
+        },
+    };
+
+    /// As a mount would whose server is gone.
+    #[tokio::test]
+    async fn a_table_that_hangs_costs_itself_and_no_second_thread() {
+        let root = tempfile::tempdir().unwrap();
+        let config = Config {
+            root: root.path().to_owned(),
+            state: root.path().to_owned(),
+        };
+        let (reporter, _watch) = Reporter::alone(&config);
+        let healed = Table::find("healed").unwrap();
+        let tables: [&'static Table; 2] = [&HANGING, healed];
+        let names = async |deadline: Duration| -> Vec<String> {
+            let sections = reporter.sections(&tables, deadline).await;
+            sections.into_iter().map(|section| section.table).collect()
+        };
+        assert_eq!(names(Duration::from_millis(50)).await, ["healed"]);
+        assert_eq!(reporter.stuck.lock().await.len(), 1);
+        // It is not even asked again.
+        let began = Instant::now();
+        assert_eq!(names(Duration::from_secs(60)).await, ["healed"]);
+        assert!(began.elapsed() < Duration::from_secs(30));
+        GOES_ON.store(true, Ordering::Relaxed);
+        let task = reporter.stuck.lock().await.remove("hanging").unwrap();
+        task.await.unwrap();
+        assert_eq!(names(Duration::from_secs(60)).await, ["hanging", "healed"]);
     }
 }

@@ -55,6 +55,10 @@ async fn answer_one(
             reporter.look_and_report(stream.connection()).await;
             return stream.reply(&ServerReply::Reported).await;
         }
+        ServerRequest::Pause(until) => {
+            reporter.pause(until).await;
+            return stream.reply(&ServerReply::Paused).await;
+        }
     };
     match state {
         Some(state) => stream.reply(&ServerReply::Job(state)).await,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use brine_model::resources;
+use brine_model::time::Timestamp;
 use brine_transport::closed::{Closed, Code};
 use brine_transport::connection::Connection;
 use brine_transport::stream::RequestError;
@@ -31,12 +32,12 @@ const AGAIN: Duration = Duration::from_secs(5);
 const PROGRESS: Duration = Duration::from_millis(250);
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 
-/// Must be the first exchange; nothing else is asked before the welcome.
+/// Until when the node is paused. Must be the first exchange; nothing else is asked before the welcome.
 pub(super) async fn hello(
     connection: &Connection,
     state: &State,
     worker: &WorkerHandle,
-) -> Result<(), Ended> {
+) -> Result<Option<Timestamp>, Ended> {
     let hello = Hello {
         agent_version: VERSION.to_owned(),
         machine_id: state.machine().as_str().to_owned(),
@@ -52,10 +53,11 @@ pub(super) async fn hello(
         AgentReply::Welcome {
             server_version,
             node,
+            paused,
         } => {
             let address = connection.remote_address();
             tracing::info!(%node, %address, server_version, "connected");
-            Ok(())
+            Ok(paused)
         }
         AgentReply::Refused(why) => Err(Ended::Refused(why)),
         _ => Err(Ended::Refused("its answer makes no sense".to_owned())),

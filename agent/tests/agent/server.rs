@@ -243,6 +243,7 @@ impl Shared {
                 let welcome = AgentReply::Welcome {
                     server_version: "test".to_owned(),
                     node: "db01".parse().unwrap(),
+                    paused: None,
                 };
                 stream.reply(&welcome).await.unwrap();
                 self.connections.send((connection.clone(), hello)).unwrap();

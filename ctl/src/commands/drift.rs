@@ -22,6 +22,7 @@ An agent sees a change of a file, service, package or user when it happens, and 
 every ten minutes. A role with `enforce: true` brings back at once what interrupts nobody:
   drifted      stays until the next `ctl apply`
   healing      is being brought back
+  paused       would be brought back, but for `ctl nodes pause`
   needs a run  would interrupt a service, or other nodes have a part in it: `ctl apply`
   given up     was brought back five times within ten minutes, and somebody insists
   unknown      cannot be looked at

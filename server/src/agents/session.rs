@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use brine_model::name::NodeName;
+use brine_model::time::Timestamp;
 use brine_transport::closed::Code;
 use brine_transport::connection::Connection;
 use brine_transport::stream::{RequestError, Stream};
@@ -107,6 +108,12 @@ async fn note(
         .await
 }
 
+/// Until when an operator keeps runs away from it.
+async fn paused(node: &NodeName, context: &Context) -> Option<Timestamp> {
+    let record = context.store.node(node.clone()).await;
+    record.ok()??.paused.map(|paused| paused.until)
+}
+
 async fn converse(connection: Connection, node: NodeName, hello: Stream, context: Arc<Context>) {
     // Whoever asks for this node from here on gets this connection.
     let Some(presence) = context.fleet.join(node.clone(), connection.clone()).await else {
@@ -120,6 +127,7 @@ async fn converse(connection: Connection, node: NodeName, hello: Stream, context
     let welcome = AgentReply::Welcome {
         server_version: VERSION.to_owned(),
         node: node.clone(),
+        paused: paused(&node, &context).await,
     };
     if hello.reply(&welcome).await.is_ok() {
         let mut requests = JoinSet::new();

@@ -34,6 +34,7 @@ pub(super) async fn query(query: Query, context: &Context) -> Result<OperatorRep
         .filter(|asked| asked.in_target)
         .map(|asked| asked.node.clone())
         .collect();
+    context.store.keep_reports().await?;
     let path = context.store.path.clone();
     let asked = tokio::task::spawn_blocking(move || store::query(&path, &query, &fleet));
     let table = asked.await.map_err(|_| StoreError::Closed)?;

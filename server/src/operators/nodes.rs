@@ -1,9 +1,11 @@
 //! Changing the registry.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use brine_model::name::{NodeName, RoleName};
 use brine_model::time::Timestamp;
+use brine_wire::agent::{ServerReply, ServerRequest};
 use brine_wire::operator::{AddNode, OperatorReply, Paused};
 
 use super::refuse::Refused;
@@ -11,6 +13,9 @@ use super::validate;
 use crate::clock;
 use crate::context::Context;
 use crate::store::{NewNode, TokenRecord};
+
+/// For telling a node of something that it would hear of anyway.
+const TELL: Duration = Duration::from_secs(5);
 
 pub(super) async fn add(node: AddNode, context: &Context) -> Result<OperatorReply, Refused> {
     validate::labels(&node.labels)?;
@@ -129,6 +134,14 @@ pub(super) async fn pause(
     validate::pause(until, reason.as_deref())?;
     let paused = until.map(|until| Paused { until, reason });
     if context.store.pause_node(name.clone(), paused).await? {
+        // Who is away hears of it when it comes back.
+        if let Some(connection) = context.fleet.find(&name).await {
+            let request = ServerRequest::Pause(until);
+            let told: Result<ServerReply, _> = connection.request_within(&request, TELL).await;
+            if let Err(error) = told {
+                tracing::debug!(node = %name, %error, "not told of its pause");
+            }
+        }
         Ok(OperatorReply::Done)
     } else {
         Err(no_node(&name))

@@ -151,7 +151,12 @@ async fn tell(
             // It forgets what has been acknowledged, so the result is here by now, if ever.
             return result.try_recv().map(Some).map_err(|_| NoResult::Forgotten);
         }
-        Ok(ServerReply::Job(JobState::Unknown) | ServerReply::Pong | ServerReply::Reported) => {
+        Ok(
+            ServerReply::Job(JobState::Unknown)
+            | ServerReply::Pong
+            | ServerReply::Reported
+            | ServerReply::Paused,
+        ) => {
             return Ok(Some(JobResult::Failed(
                 "its agent does not understand the job".to_owned(),
             )));

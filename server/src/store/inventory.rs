@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::PoisonError;
 
 use brine_model::digest::Digest;
 use brine_model::inventory::{Cell, Column, Row, Section, TABLES};
@@ -117,20 +118,16 @@ pub(super) fn prepare(db: &mut Connection) -> rusqlite::Result<()> {
 }
 
 impl Store {
-    /// Notes that a node has reported; gives the tables that are not here as it has them.
+    /// Notes that a node has reported, to be kept by [`Store::keep_reports`]; gives the tables that are
+    /// not here as it has them.
     pub(crate) async fn compare_inventory(
         &self,
         node: NodeName,
         told: BTreeMap<String, Digest>,
         at: Timestamp,
     ) -> Result<Vec<String>, StoreError> {
-        self.write(move |db| {
-            db.execute(
-                "INSERT INTO reports (node, at)
-                 SELECT name, ?2 FROM nodes WHERE name = ?1 AND fingerprint IS NOT NULL
-                 ON CONFLICT (node) DO UPDATE SET at = excluded.at",
-                params![node.as_str(), at.0],
-            )?;
+        self.reported().insert(node.clone(), at);
+        self.read(move |db| {
             let mut statement =
                 db.prepare_cached("SELECT name, digest FROM sections WHERE node = ?")?;
             let known = collect(&mut statement.query([node.as_str()])?, |row| {
@@ -168,8 +165,43 @@ impl Store {
         .await
     }
 
+    /// Writes who has reported by now. Not with each report: ten thousand nodes would have the disk
+    /// written thirty times a second to note that nothing is new. A crash loses what is newer than the
+    /// last call, which the next report makes good.
+    pub(crate) async fn keep_reports(&self) -> Result<(), StoreError> {
+        let reported = std::mem::take(&mut *self.reported());
+        if reported.is_empty() {
+            return Ok(());
+        }
+        let due = reported.clone();
+        let kept = self.write(move |db| {
+            let mut statement = db.prepare_cached(
+                "INSERT INTO reports (node, at)
+                 SELECT name, ?2 FROM nodes WHERE name = ?1 AND fingerprint IS NOT NULL
+                 ON CONFLICT (node) DO UPDATE SET at = excluded.at",
+            )?;
+            for (node, at) in &due {
+                statement.execute(params![node.as_str(), at.0])?;
+            }
+            Ok(())
+        });
+        let kept = kept.await;
+        if kept.is_err() {
+            let mut newer = self.reported();
+            for (node, at) in reported {
+                newer.entry(node).or_insert(at);
+            }
+        }
+        kept
+    }
+
+    fn reported(&self) -> std::sync::MutexGuard<'_, BTreeMap<NodeName, Timestamp>> {
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// When each enrolled node last reported.
     pub(crate) async fn reports(&self) -> Result<Vec<(NodeName, Option<Timestamp>)>, StoreError> {
+        self.keep_reports().await?;
         self.read(|db| {
             let mut statement = db.prepare_cached(
                 "SELECT nodes.name AS name, reports.at AS at FROM nodes

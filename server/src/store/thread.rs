@@ -1,10 +1,14 @@
 //! The thread that owns the connection, and the handle to it.
 
+use std::collections::BTreeMap;
 use std::fs::{OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use brine_model::name::NodeName;
+use brine_model::time::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
@@ -22,6 +26,8 @@ pub(crate) struct Store {
     pub(super) blobs: PathBuf,
     /// The database itself, for who only reads.
     pub(crate) path: PathBuf,
+    /// Who has reported since that was last written: see [`Store::keep_reports`].
+    pub(super) reported: Arc<Mutex<BTreeMap<NodeName, Timestamp>>>,
 }
 
 impl Store {
@@ -69,6 +75,7 @@ impl Store {
             work,
             blobs: blobs.to_owned(),
             path: path.to_owned(),
+            reported: Arc::default(),
         })
     }
 

@@ -65,6 +65,7 @@ impl Worker {
                     }
                     ServerRequest::Ping => ServerReply::Pong,
                     ServerRequest::Report => ServerReply::Reported,
+                    ServerRequest::Pause(_) => ServerReply::Paused,
                 };
                 let _ = stream.reply(&reply).await;
             });

@@ -23,6 +23,8 @@ pub struct Ledger {
     pub blind: Option<Blind>,
     pub drifted: BTreeMap<ResourceId, Drifted>,
     pub healed: BTreeMap<ResourceId, Healed>,
+    /// Until when an operator has it left as it is.
+    paused_until: Option<Timestamp>,
     /// When healing was tried, within [`FIGHT`].
     tries: BTreeMap<ResourceId, Vec<Timestamp>>,
 }
@@ -50,6 +52,8 @@ pub enum State {
     Left,
     /// It is about to be mended.
     Healing,
+    /// It would be mended, but an operator has paused its node.
+    Paused,
     /// Mending it would interrupt a service, or is not a matter of this node alone.
     NeedsRun,
     /// Mended [`TRIES`] times within [`FIGHT`], and otherwise again.
@@ -64,6 +68,7 @@ impl State {
         match self {
             Self::Left => "drifted",
             Self::Healing => "healing",
+            Self::Paused => "paused",
             Self::NeedsRun => "needs a run",
             Self::GivenUp => "given up",
             Self::Unknown => "unknown",
@@ -101,6 +106,7 @@ impl Ledger {
     ) {
         self.blind = None;
         self.forget_tries(now);
+        let paused = self.paused_until.is_some_and(|until| until > now);
         for one in planned {
             let (how, diff, failed) = match &one.outcome {
                 PlanOutcome::InSync => {
@@ -115,6 +121,7 @@ impl Ledger {
                 _ if failed => State::Unknown,
                 Remedy::None => State::Left,
                 Remedy::Run => State::NeedsRun,
+                Remedy::Heal if paused => State::Paused,
                 Remedy::Heal if tries >= TRIES => State::GivenUp,
                 Remedy::Heal => State::Healing,
             };
@@ -147,6 +154,16 @@ impl Ledger {
     /// An operator has done something: whoever was fought may be so again.
     pub fn forgive(&mut self) {
         self.tries.clear();
+    }
+
+    /// Until when nothing is mended.
+    #[must_use]
+    pub const fn paused_until(&self) -> Option<Timestamp> {
+        self.paused_until
+    }
+
+    pub const fn pause(&mut self, until: Option<Timestamp>) {
+        self.paused_until = until;
     }
 
     /// What is to be mended now.
@@ -293,6 +310,17 @@ mod tests {
         ledger.saw(&[differs("a")], &heal, at(606));
         assert_eq!(ledger.due(), [id()]);
         assert_eq!(ledger.drifted[&id()].since, at(6));
+    }
+
+    #[test]
+    fn a_paused_node_is_left_as_it_is() {
+        let mut ledger = Ledger::default();
+        ledger.pause(Some(at(10)));
+        ledger.saw(&[differs("a")], &|_| Remedy::Heal, at(9));
+        assert_eq!(ledger.drifted[&id()].state, State::Paused);
+        assert!(ledger.due().is_empty());
+        ledger.saw(&[differs("a")], &|_| Remedy::Heal, at(10));
+        assert_eq!(ledger.due(), [id()]);
     }
 
     #[test]

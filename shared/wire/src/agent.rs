@@ -8,6 +8,7 @@ use brine_model::digest::Digest;
 use brine_model::facts::Facts;
 use brine_model::inventory::Section;
 use brine_model::name::NodeName;
+use brine_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::blob::BlobReply;
@@ -58,6 +59,8 @@ pub enum AgentReply {
     Welcome {
         server_version: String,
         node: NodeName,
+        /// Until when an operator keeps runs, and healing, away from it.
+        paused: Option<Timestamp>,
     },
     Blob(BlobReply),
     Acknowledged,
@@ -82,6 +85,8 @@ pub enum ServerRequest {
     Ping,
     /// To look at the machine and tell what is new; answered when that is done.
     Report,
+    /// Until when nothing is to be healed; none ends that.
+    Pause(Option<Timestamp>),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,4 +94,5 @@ pub enum ServerReply {
     Job(JobState),
     Pong,
     Reported,
+    Paused,
 }

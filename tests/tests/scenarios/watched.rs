@@ -189,3 +189,42 @@ fn a_storm_is_let_be_and_harms_nobody() {
     assert_eq!(fleet.ctl("apply role=balancer --yes").code, 0);
     host.succeed("! grep -q insists /etc/motd");
 }
+
+#[test]
+fn a_reload_of_an_edited_file_is_undone_and_a_paused_node_is_left_alone() {
+    let Some(fleet) = super::fleet() else { return };
+    let host = fleet.host(HOST);
+    fleet.append_state("roles/balancer.yaml", "enforce: true\n");
+    assert_eq!(fleet.ctl("apply role=balancer --yes").code, 0);
+    let runs_on = |value: u32| {
+        let sign = format!(
+            "curl -s http://127.0.0.1:7000/metrics | grep -qx 'haproxy_process_max_connections {value}'"
+        );
+        Ok(host.run(&sign).code == 0)
+    };
+    measured("the shipped value", || runs_on(2000));
+    let edit = format!("sed -i 's/maxconn 2000/maxconn 1999/' {CONFIG}");
+    host.succeed(&format!("{edit} && systemctl reload haproxy"));
+    let undone = measured("file and process are as applied", || {
+        Ok(host.run(&format!("grep -q 'maxconn 2000' {CONFIG}")).code == 0 && runs_on(2000)?)
+    });
+    super::figure(&format!(
+        "an edited file and its reload undone after {undone} ms"
+    ));
+    measured("nothing has drifted", || Ok(drifted(&fleet).is_empty()));
+
+    let paused = fleet.ctl(&format!("nodes pause {HOST} --for 1h --reason trial"));
+    assert_eq!(paused.code, 0, "{paused}");
+    host.succeed(&edit);
+    measured("seen and left", || {
+        let left =
+            |(id, state): &(String, String)| id == &format!("file:{CONFIG}") && state == "paused";
+        Ok(drifted(&fleet).iter().any(left))
+    });
+    host.succeed(&format!("grep -q 'maxconn 1999' {CONFIG}"));
+    assert_eq!(fleet.ctl(&format!("nodes resume {HOST}")).code, 0);
+    measured("brought back", || {
+        Ok(host.run(&format!("grep -q 'maxconn 2000' {CONFIG}")).code == 0)
+    });
+    measured("nothing has drifted", || Ok(drifted(&fleet).is_empty()));
+}

@@ -21,7 +21,7 @@ Examples:
   ctl nodes pause db02 --for 1d --reason 'disk is being replaced'
 
 Nobody's run touches it until then: one that would is refused, or leaves it out with
---skip-unreachable. `ctl nodes resume` ends that early. It still counts as a member of its roles.")]
+--skip-unreachable; and it brings back nothing by itself. `ctl nodes resume` ends that early. It still counts as a member of its roles.")]
 pub struct PauseArgs {
     /// The node
     pub name: NodeName,

@@ -17,7 +17,7 @@ pub(super) const TABLE: Table = Table {
         },
         Column {
             name: "state",
-            doc: "drifted, healing, needs a run, given up (others insist), unknown",
+            doc: "drifted, healing, paused, needs a run, given up (others insist), unknown",
         },
         Column {
             name: "since",

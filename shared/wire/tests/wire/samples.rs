@@ -99,7 +99,7 @@ samples! {
         }),
     }
     AgentReply {
-        Welcome => AgentReply::Welcome { server_version: "0.1.0".to_owned(), node: node() },
+        Welcome => AgentReply::Welcome { server_version: "0.1.0".to_owned(), node: node(), paused: Some(Timestamp::from_secs(60)) },
         Blob => AgentReply::Blob(BlobReply::Follows { length: 70_000 }),
         Acknowledged => AgentReply::Acknowledged,
         Refused => AgentReply::Refused("no".to_owned()),
@@ -123,11 +123,13 @@ samples! {
         Cancel => ServerRequest::Cancel(job_id()),
         Ping => ServerRequest::Ping,
         Report => ServerRequest::Report,
+        Pause => ServerRequest::Pause(None),
     }
     ServerReply {
         Job => ServerReply::Job(JobState::Running),
         Pong => ServerReply::Pong,
         Reported => ServerReply::Reported,
+        Paused => ServerReply::Paused,
     }
     Task {
         Plan => Task::Plan { catalog: digest(), secrets: vec![secret()] },
