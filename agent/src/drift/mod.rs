@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, oneshot, watch as signal};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::pace::Pace;
-use crate::jobs::Place;
+use crate::jobs::{Place, Turn, is_busy};
 
 /// How long whoever asks for a look waits for it.
 const LOOK: Duration = Duration::from_secs(30);
@@ -33,6 +33,7 @@ const LOOK: Duration = Duration::from_secs(30);
 pub(crate) struct Drift {
     asks: mpsc::Sender<Ask>,
     changed: signal::Receiver<u64>,
+    turn: Turn,
 }
 
 /// What the watch is asked.
@@ -56,6 +57,7 @@ pub(crate) fn new(place: Place) -> (Drift, Watch) {
     let drift = Drift {
         asks: ask,
         changed: seen,
+        turn: place.turn.clone(),
     };
     let watch = Watch {
         place,
@@ -79,9 +81,28 @@ impl Drift {
         let _ = self.asks.send(Ask::Pause(until)).await;
     }
 
+    /// Whether a job changes the machine, for [`job_is_over`].
+    pub(crate) fn jobs(&self) -> signal::Receiver<u64> {
+        self.turn.epochs()
+    }
+
     /// Changes whenever the ledger does.
     pub(crate) fn changed(&self) -> signal::Receiver<u64> {
         self.changed.clone()
+    }
+}
+
+/// Waits until no job has changed the machine for a while, after at least one has since the last time.
+pub(crate) async fn job_is_over(jobs: &mut signal::Receiver<u64>, quiet: Duration) {
+    if jobs.changed().await.is_err() {
+        return std::future::pending().await;
+    }
+    loop {
+        let busy = is_busy(*jobs.borrow_and_update());
+        tokio::select! {
+            changed = jobs.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(quiet), if !busy => return,
+        }
     }
 }
 

@@ -18,12 +18,15 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::session::ask;
 use crate::backoff::fraction;
 use crate::config::Config;
-use crate::drift::{Drift, Pace};
+use crate::drift::{Drift, Pace, job_is_over};
 use crate::host::ThisMachine;
 use crate::{facts, memory};
 
 /// Between two reports that nobody asked for; a fleet does not look all at once.
 const EVERY: Duration = Duration::from_secs(300);
+
+/// After a job that may have changed something: a run that goes on sends the next one sooner.
+const AFTER_JOB: Duration = Duration::from_secs(3);
 
 /// For a single table. What hangs longer (a home directory on a dead server, say) is left out.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -73,12 +76,17 @@ impl Reporter {
 
     /// Until the connection ends.
     pub(super) async fn run(&self, connection: &Connection) {
+        let mut jobs = self.drift.jobs();
         loop {
             self.report(connection).await;
             if connection.close_reason().is_some() {
                 return;
             }
-            sleep(EVERY.mul_f64(0.5 + fraction())).await;
+            tokio::select! {
+                () = sleep(EVERY.mul_f64(0.5 + fraction())) => {}
+                // What it has brought is told at once.
+                () = job_is_over(&mut jobs, AFTER_JOB) => {}
+            }
         }
     }
 

@@ -83,6 +83,19 @@ fn the_server_knows_what_the_tools_of_a_node_say() {
         ] {
             check(&fleet, host, &sql.replace("HOST", host), tool);
         }
+        for (path, tool) in [
+            ("cpu.count", "lscpu | sed -n 's/^CPU(s): *//p'"),
+            ("cpu.model", "lscpu | sed -n 's/^Model name: *//p'"),
+            ("kernel.release", "uname -r"),
+            ("os.version", ". /etc/os-release; echo $VERSION_ID"),
+            ("machine.virtualisation", "systemd-detect-virt"),
+            ("network.hostname", "hostname"),
+        ] {
+            let sql = format!(
+                "SELECT value AS line FROM facts WHERE node = '{host}' AND path = '{path}'"
+            );
+            check(&fleet, host, &sql, tool);
+        }
         let addresses = "SELECT value AS line FROM facts WHERE node = 'HOST' AND path LIKE 'network.interfaces.%.addresses.%'";
         check(
             &fleet,
@@ -91,6 +104,78 @@ fn the_server_knows_what_the_tools_of_a_node_say() {
             "ip -o addr show | awk '$2 != \"lo\" { print $4 }'",
         );
     }
+}
+
+#[test]
+fn certificates_and_ports_are_known_and_what_nobody_declared_is_found() {
+    let Some(fleet) = super::fleet() else { return };
+    let host = fleet.host("db01");
+    check(
+        &fleet,
+        "db01",
+        "SELECT path || ' ' || expires AS line FROM certificates WHERE node = 'db01' AND number = 1",
+        "find /etc -type f \\( -name '*.pem' -o -name '*.crt' \\) -not -path '/etc/ssl/*' | while read file; do \
+         end=$(openssl x509 -in $file -noout -enddate -dateopt iso_8601 2>/dev/null) && \
+         echo \"$file $(echo ${end#notAfter=} | tr ' ' T)\"; done",
+    );
+    let stray = "systemd-run --quiet --unit=stray python3 -m http.server 4711";
+    host.succeed(&format!("systemctl stop stray 2>/dev/null; {stray}"));
+    wait_until("the stray port", Duration::from_secs(30), || {
+        let found = fleet.ctl("audit undeclared-ports --fresh");
+        anyhow::ensure!(found.code == 0, "{found}");
+        let of_db = |line: &&str| line.starts_with("db0");
+        let ports: Vec<&str> = found.stdout.lines().filter(of_db).collect();
+        // Nothing of etcd, Patroni and PostgreSQL: those are declared.
+        Ok(ports.len() == 1 && ports[0].contains("4711"))
+    })
+    .expect("found, and alone");
+    host.succeed("systemctl stop stray");
+}
+
+#[test]
+fn facts_of_a_nodes_own_choose_it_and_who_is_behind_is_named() {
+    let Some(fleet) = super::fleet() else { return };
+    let host = fleet.host("db02");
+    host.succeed("mkdir -p /etc/brine/facts.d");
+    for (name, text) in [
+        ("rack", "a{{7*7}}\u{1b}[31m\n"),
+        (
+            "raid.sh",
+            "#!/bin/sh\necho '{\"state\": \"good\", \"disks\": 4}'\n",
+        ),
+        ("slow.sh", "#!/bin/sh\nsleep 60\n"),
+        ("huge", &"x".repeat(1 << 20)),
+    ] {
+        host.write_file(&format!("/etc/brine/facts.d/{name}"), text.as_bytes())
+            .expect("written");
+    }
+    host.succeed("chmod 0644 /etc/brine/facts.d/*; chmod 0755 /etc/brine/facts.d/*.sh");
+    let told = fleet.ctl("facts node=db02 custom --fresh");
+    assert!(told.code == 0 && told.stdout.contains("good"), "{told}");
+    assert!(
+        !told.stdout.contains('\u{1b}') && told.stdout.contains("{{7*7}}"),
+        "{told}"
+    );
+    assert!(
+        !told.stdout.contains("CUSTOM.SLOW") && !told.stdout.contains("CUSTOM.HUGE"),
+        "{told}"
+    );
+    let chosen = fleet.ctl("facts 'custom.raid.disks>3 and role=db' custom.raid.state");
+    assert!(chosen.code == 0, "{chosen}");
+    assert!(
+        chosen.stdout.contains("db02") && !chosen.stdout.contains("db01"),
+        "{chosen}"
+    );
+    host.succeed("rm -r /etc/brine/facts.d");
+
+    assert_eq!(fleet.ctl("audit behind").stdout, "");
+    fleet.append_state("roles/balancer.yaml", "enforce: true\n");
+    let behind = fleet.ctl("audit behind");
+    let named = ["balancer01", "balancer02"].map(|name| behind.stdout.contains(name));
+    assert!(
+        named == [true; 2] && !behind.stdout.contains("db01"),
+        "{behind}"
+    );
 }
 
 #[test]
