@@ -18,7 +18,7 @@ pub enum Exit {
     Refused = 4,
     /// The run was cancelled, or the question was answered with no.
     Cancelled = 5,
-    /// Only with `ctl plan --detailed-exit-code`: there are changes.
+    /// Only with `--detailed-exit-code` of `ctl plan` and `ctl drift`: there are changes.
     Changes = 10,
     /// Ctrl-C.
     Interrupted = 130,
@@ -50,7 +50,7 @@ impl Exit {
         ),
         (
             Self::Changes,
-            "`ctl plan --detailed-exit-code` only: there are changes",
+            "with `--detailed-exit-code` (`ctl plan`, `ctl drift`) only: there are changes",
         ),
         (
             Self::Interrupted,

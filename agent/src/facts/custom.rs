@@ -4,6 +4,7 @@
 //! else's to write. What says too much, or nothing that makes sense, costs its own facts only.
 
 use std::collections::BTreeMap;
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -34,7 +35,14 @@ type Facts = BTreeMap<String, String>;
 pub(super) fn collect(root: &Path) -> (Facts, Vec<String>) {
     let (mut facts, mut problems) = (Facts::new(), Vec::new());
     let began = Instant::now();
-    for path in files(&root.join(FOLDER)) {
+    let folder = root.join(FOLDER);
+    if let Ok(metadata) = folder.symlink_metadata()
+        && !is_ours(&metadata)
+    {
+        problems.push(format!("{}: {NOT_OURS}", folder.display()));
+        return (facts, problems);
+    }
+    for path in files(&folder) {
         let left = ALL.saturating_sub(began.elapsed()).min(EACH);
         let said = one(root, &path, left).and_then(|(name, text)| parsed(&name, &text));
         match said {
@@ -44,6 +52,14 @@ pub(super) fn collect(root: &Path) -> (Facts, Vec<String>) {
         }
     }
     (facts, problems)
+}
+
+const NOT_OURS: &str = "it must be root's, and nobody else's to write";
+
+fn is_ours(metadata: &Metadata) -> bool {
+    // Whoever runs the agent: root, but in tests.
+    let owner = nix::unistd::Uid::effective().as_raw();
+    metadata.uid() == owner && metadata.mode() & 0o022 == 0
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -62,10 +78,8 @@ fn one(root: &Path, path: &Path, limit: Duration) -> Result<(String, String), St
     if !metadata.is_file() {
         return Err("it is no file".to_owned());
     }
-    // Whoever runs the agent: root, but in tests.
-    let owner = nix::unistd::Uid::effective().as_raw();
-    if metadata.uid() != owner || metadata.mode() & 0o022 != 0 {
-        return Err("it must be root's, and nobody else's to write".to_owned());
+    if !is_ours(&metadata) {
+        return Err(NOT_OURS.to_owned());
     }
     let text = if metadata.mode() & 0o111 == 0 {
         if metadata.len() > LONGEST {
@@ -239,6 +253,21 @@ mod tests {
             0o644,
             "a{{7*7}}\u{1b}[31m",
             Ok(&[("x", "a{{7*7}}\u{1b}[31m")]),
+        );
+    }
+
+    #[test]
+    fn a_folder_that_others_write_is_not_read() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join(FOLDER);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("rack"), "a1").unwrap();
+        assert_eq!(collect(root.path()).0.len(), 1);
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
+        let (facts, problems) = collect(root.path());
+        assert!(
+            facts.is_empty() && problems[0].contains(NOT_OURS),
+            "{problems:?}"
         );
     }
 

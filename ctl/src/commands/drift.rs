@@ -38,6 +38,9 @@ pub struct DriftArgs {
     /// Show the differences within files
     #[arg(long)]
     pub diff: bool,
+    /// Exit with 10 where something has drifted
+    #[arg(long)]
+    pub detailed_exit_code: bool,
     #[command(flatten)]
     pub asking: Asking,
 }
@@ -68,5 +71,6 @@ pub async fn run<S: Server>(args: DriftArgs, context: &Context<'_, S>) -> Result
     context
         .output
         .note(|style| show::answer::ages(&answer, style));
-    Ok(Exit::Ok)
+    let drifted = args.detailed_exit_code && !answer.rows.is_empty();
+    Ok(if drifted { Exit::Changes } else { Exit::Ok })
 }
