@@ -125,7 +125,7 @@ Examples:
   ctl status                 # who is silent, who is behind
 
 Targets: `all`, `role=db`, `node=db03`, `env=prod`, or an expression in quotes:
-  'role=db and not node=db03'";
+  'role=db and not node=db03', 'os.version<12', 'package.libssl3<3.0.17'";
 
 /// What clap parses with, and what its help shows.
 #[must_use]

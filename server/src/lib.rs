@@ -36,6 +36,7 @@ mod secrets;
 mod serve;
 mod states;
 mod store;
+mod target;
 
 pub use serve::{ServeError, Server, run};
 

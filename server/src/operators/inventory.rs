@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use brine_lang::target;
 use brine_model::name::NodeName;
 use brine_wire::agent::{ServerReply, ServerRequest};
 use brine_wire::operator::{Answer, OperatorReply, Query, Report};
@@ -12,8 +11,8 @@ use tokio::time::timeout;
 
 use super::refuse::Refused;
 use crate::context::Context;
-use crate::runs::StartError;
 use crate::store::{self, Asked, QueryError, StoreError};
+use crate::target;
 
 /// The target that needs no look at states or facts.
 const ALL: &str = "all";
@@ -64,7 +63,7 @@ async fn fleet(target: &str, context: &Context) -> Result<Vec<Asked>, Refused> {
     };
     let selected: Option<BTreeSet<NodeName>> = match &snapshot {
         Some(snapshot) if target != ALL => {
-            let nodes = target::select(target, &snapshot.fleet).map_err(StartError::Target)?;
+            let nodes = target::select(target, snapshot, &context.store).await?;
             Some(nodes.into_iter().collect())
         }
         _ => None,
@@ -102,7 +101,7 @@ fn refused(error: QueryError) -> Refused {
 
 pub(super) async fn refresh(target: &str, context: &Context) -> Result<OperatorReply, Refused> {
     let snapshot = context.compiler.newest().await?;
-    let nodes = target::select(target, &snapshot.fleet).map_err(StartError::Target)?;
+    let nodes = target::select(target, &snapshot, &context.store).await?;
     let mut asked = JoinSet::new();
     for node in &nodes {
         let (fleet, node) = (context.fleet.clone(), node.clone());

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use brine_lang::target;
 use brine_model::diagnostic::Diagnostic;
 use brine_model::name::{NodeName, OperatorName, RoleName};
 use brine_wire::job::RunId;
@@ -20,6 +19,7 @@ use super::recorder::Recorder;
 use crate::clock;
 use crate::compile::Snapshot;
 use crate::store::{NewRun, NodeRecord, NodeUpdate, RunCatalog, StoreError};
+use crate::target;
 
 /// Why a run does not begin.
 #[derive(Debug, thiserror::Error)]
@@ -65,8 +65,7 @@ impl Runs {
         }
         // What was agreed to needs no second yes: the run does that or nothing.
         approved |= start.agreed.is_some() || action.is_some();
-        let selected =
-            target::select(&start.target, &snapshot.fleet).map_err(StartError::Target)?;
+        let selected = target::select(&start.target, snapshot, &self.0.store).await?;
         let errors = snapshot.errors(&selected);
         if !errors.is_empty() {
             return Err(StartError::Invalid(errors));

@@ -1,9 +1,10 @@
 //! What nodes have: a table of SQLite for each table of the inventory, and what changed in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::PoisonError;
 
+use brine_lang::target::Installed;
 use brine_model::digest::Digest;
 use brine_model::inventory::{Cell, Column, Row, Section, TABLES};
 use brine_model::name::NodeName;
@@ -212,6 +213,29 @@ impl Store {
                 let at: Option<i64> = row.get("at")?;
                 Ok((parsed(row, "name")?, at.map(Timestamp)))
             })
+        })
+        .await
+    }
+
+    /// Which version of these packages each node has, as far as it told.
+    pub(crate) async fn installed(&self, names: BTreeSet<String>) -> Result<Installed, StoreError> {
+        if names.is_empty() {
+            return Ok(Installed::new());
+        }
+        self.read(move |db| {
+            let mut statement = db.prepare_cached(
+                "SELECT node, version FROM inventory_packages WHERE name = ? AND status = 'installed'",
+            )?;
+            let mut installed = Installed::new();
+            for name in &names {
+                for (node, version) in collect(&mut statement.query([name])?, |row| {
+                    Ok((parsed(row, "node")?, row.get::<_, String>("version")?))
+                })? {
+                    let of_node: &mut BTreeMap<_, _> = installed.entry(node).or_default();
+                    of_node.insert(name.clone(), version);
+                }
+            }
+            Ok(installed)
         })
         .await
     }

@@ -1,6 +1,6 @@
 //! Which nodes a target on the command line means.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use brine_model::diagnostic::{Diagnostic, Label, did_you_mean};
@@ -21,11 +21,41 @@ use crate::fleet::{Fleet, NodeInput};
 /// | `label.KEY` | a label; unknown where the node has none, so that comparisons are false |
 /// | `env` | short for `label.env` |
 /// | `facts.…`, `os.…`, `kernel.…`, … | its static facts; unknown until it reports them |
+/// | `package.NAME` | the version that is installed, as it was last reported; unknown where none is |
 ///
 /// # Errors
 /// The target is empty, is no expression, names what no node has, or is true of no node: a
 /// misspelt target must not look like a successful run over nothing.
 pub fn select(target: &str, fleet: &Fleet) -> Result<Vec<NodeName>, Box<Diagnostic>> {
+    select_by(target, fleet, &Installed::new())
+}
+
+/// Versions by node and package, of the packages that a target names.
+pub type Installed = BTreeMap<NodeName, BTreeMap<String, String>>;
+
+/// The packages that a target asks for; none where it makes no sense: [`select_by`] says why.
+#[must_use]
+pub fn packages(target: &str) -> BTreeSet<String> {
+    let Ok(expression) = Expression::parse(target, Dialect::Target) else {
+        return BTreeSet::new();
+    };
+    let paths = expression.paths().into_iter();
+    let names = paths.filter_map(|used| match used.path.as_slice() {
+        [first, name @ ..] if first == PACKAGE && !name.is_empty() => Some(name.join(".")),
+        _ => None,
+    });
+    names.collect()
+}
+
+/// As [`select`], with what [`packages`] asks for.
+///
+/// # Errors
+/// As [`select`].
+pub fn select_by(
+    target: &str,
+    fleet: &Fleet,
+    installed: &Installed,
+) -> Result<Vec<NodeName>, Box<Diagnostic>> {
     let fail = |error: ExpressionError| Box::new(explain(target, error));
     if target.trim().is_empty() {
         return Err(Box::new(
@@ -47,7 +77,7 @@ pub fn select(target: &str, fleet: &Fleet) -> Result<Vec<NodeName>, Box<Diagnost
     let mut selected = Vec::new();
     for node in &fleet.nodes {
         if expression
-            .evaluate_bool(&TargetScope::new(node))
+            .evaluate_bool(&TargetScope::new(node, installed.get(&node.name)))
             .map_err(fail)?
         {
             selected.push(node.name.clone());
@@ -75,8 +105,9 @@ const FACTS: &[&str] = &[
     "custom",
 ];
 const NAMES: &[&str] = &[
-    "all", "node", "role", "roles", "label", "labels", "env", "facts",
+    "all", "node", "role", "roles", "label", "labels", "env", "facts", PACKAGE,
 ];
+const PACKAGE: &str = "package";
 
 /// Why there can be no such name, if there cannot.
 fn unknown_name(path: &[String], fleet: &Fleet) -> Option<String> {
@@ -107,6 +138,8 @@ fn unknown_name(path: &[String], fleet: &Fleet) -> Option<String> {
         }
         // What a node's own files say; another may not have it.
         ["facts", "custom", ..] | ["custom", ..] => None,
+        [PACKAGE] => Some("name one, as in `package.libssl3<3.0.17`".to_owned()),
+        [PACKAGE, ..] => None,
         ["facts"] => Some("name one of them, as in `facts.os.version<12`".to_owned()),
         ["facts", fact, rest @ ..] | [fact, rest @ ..] if FACTS.contains(fact) => {
             unknown_fact(fact, rest)
@@ -145,12 +178,14 @@ fn unknown_fact(fact: &str, rest: &[&str]) -> Option<String> {
 struct TargetScope<'a> {
     node: &'a NodeInput,
     facts: Option<Value>,
+    installed: Option<&'a BTreeMap<String, String>>,
 }
 
 impl<'a> TargetScope<'a> {
-    fn new(node: &'a NodeInput) -> Self {
+    fn new(node: &'a NodeInput, installed: Option<&'a BTreeMap<String, String>>) -> Self {
         Self {
             node,
+            installed,
             facts: node.facts.as_ref().map(brine_model::facts::Facts::to_value),
         }
     }
@@ -183,6 +218,10 @@ impl Scope for TargetScope<'_> {
             ["role" | "roles"] | ["node", "roles"] => Lookup::Found(self.roles()),
             ["env"] => self.label(ENV),
             ["label" | "labels", key] | ["node", "labels", key] => self.label(key),
+            [PACKAGE, name @ ..] => {
+                let version = self.installed.and_then(|all| all.get(&name.join(".")));
+                version.map_or(Lookup::Unknown, |text| Lookup::Found(text.as_str().into()))
+            }
             ["facts", rest @ ..] | rest => match &self.facts {
                 // A list shorter on this node than on another.
                 Some(facts) => match facts.lookup(rest) {

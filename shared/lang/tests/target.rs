@@ -3,7 +3,9 @@
 
 mod support;
 
-use brine_lang::target::select;
+use std::collections::BTreeMap;
+
+use brine_lang::target::{select, select_by};
 use brine_model::diagnostic::Diagnostic;
 
 const NODES: &str = "
@@ -50,6 +52,29 @@ fn who_is_meant() {
 }
 
 #[test]
+fn packages_choose_nodes() {
+    let target = "package.libssl3<3.0.17 or package.linux-image-amd64=6";
+    let names = brine_lang::target::packages(target);
+    assert_eq!(
+        names.into_iter().collect::<Vec<_>>(),
+        ["libssl3", "linux-image-amd64"]
+    );
+    assert!(brine_lang::target::packages("role=db").is_empty());
+    let fleet = support::fleet(NODES);
+    let version = |text: &str| BTreeMap::from([("libssl3".to_owned(), text.to_owned())]);
+    let installed = BTreeMap::from([
+        ("db01".parse().unwrap(), version("3.0.9-1")),
+        ("db02".parse().unwrap(), version("3.0.17-1~deb12u2")),
+        ("lb01".parse().unwrap(), version("3.0.11-1~deb12u2")),
+    ]);
+    let found = select_by("role=db and package.libssl3<3.0.17", &fleet, &installed).unwrap();
+    assert_eq!(found, ["db01".parse().unwrap()]);
+    // Who does not have it, or has not told, is not meant.
+    let found = select_by("package.libssl3>=3.0.11", &fleet, &installed).unwrap();
+    assert_eq!(found.len(), 2);
+}
+
+#[test]
 fn what_is_refused() {
     insta::assert_snapshot!(
         [
@@ -64,6 +89,7 @@ fn what_is_refused() {
             "zone=a",
             "label=x",
             "os",
+            "package",
             "node=nobody-at-all"
         ]
         .map(|target| format!("> {target}\n{}", fails(target)))

@@ -197,6 +197,10 @@ fn an_auditor_gets_an_answer_also_about_who_is_away() {
         ("audit openssl-older-than 99".to_owned(), version.as_str()),
         ("audit open-ports".to_owned(), "8090"),
         ("facts node=backend02 os.id".to_owned(), "debian"),
+        (
+            "facts 'package.libssl3<99 and role=backend' os.id".to_owned(),
+            "backend02",
+        ),
     ] {
         let answer = fleet.ctl(&command);
         assert_eq!(answer.code, 0, "{answer}");
