@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::pin::pin;
+use std::time::Duration;
 
-use brine_model::inventory::{Column, TABLES, VIEWS};
+use brine_model::inventory::{Cell, Column, TABLES, VIEWS};
+use brine_model::time::Timestamp;
 use brine_wire::operator::{Answer, OperatorReply, OperatorRequest, Query};
 use clap::Args;
 
@@ -11,6 +14,7 @@ use super::Context;
 use crate::client::{Server, ask};
 use crate::error::CtlError;
 use crate::exit::Exit;
+use crate::show::time::rfc3339;
 use crate::{csv, json, parse, show};
 
 #[derive(Debug, Clone, Args)]
@@ -88,6 +92,9 @@ fn describe<'a>(
     }
 }
 
+/// Between two looks at how many have reported.
+const TICK: Duration = Duration::from_secs(1);
+
 /// # Errors
 /// The query makes no sense, or the server cannot be asked.
 pub async fn run<S: Server>(args: QueryArgs, context: &Context<'_, S>) -> Result<Exit, CtlError> {
@@ -110,15 +117,64 @@ pub async fn answer<S: Server>(
     context: &Context<'_, S>,
 ) -> Result<Answer, CtlError> {
     if asking.fresh {
-        context.output.say("having the nodes look at themselves…");
-        let request = OperatorRequest::Refresh {
-            target: query.target.clone(),
-        };
-        ask!(context.server, request, OperatorReply::Refreshed { .. } => ())?;
+        freshen(&query.target, context).await?;
     }
     let request = OperatorRequest::Query(query);
     let answer = ask!(context.server, request, OperatorReply::Answer(answer) => answer)?;
     Ok(*answer)
+}
+
+/// Has the nodes look at themselves; says how many have, while that goes on.
+async fn freshen<S: Server>(target: &str, context: &Context<'_, S>) -> Result<(), CtlError> {
+    context.output.say("having the nodes look at themselves…");
+    let began = context.output.now();
+    let refreshing = async {
+        let request = OperatorRequest::Refresh {
+            target: target.to_owned(),
+        };
+        ask!(context.server, request, OperatorReply::Refreshed { .. } => ())
+    };
+    let mut refreshing = pin!(refreshing);
+    let mut told = None;
+    loop {
+        tokio::select! {
+            done = &mut refreshing => return done,
+            () = tokio::time::sleep(TICK) => {}
+        }
+        let counted = tokio::select! {
+            done = &mut refreshing => return done,
+            counted = reported(target, began, context) => counted?,
+        };
+        if told != Some(counted) {
+            let (reported, all) = counted;
+            context
+                .output
+                .say(&format!("{reported} of {all} nodes have reported…"));
+            told = Some(counted);
+        }
+    }
+}
+
+/// How many nodes of the target have reported since then, and how many there are.
+async fn reported<S: Server>(
+    target: &str,
+    since: Timestamp,
+    context: &Context<'_, S>,
+) -> Result<(i64, i64), CtlError> {
+    let query = Query {
+        sql: "SELECT coalesce(sum(reported_at >= :since), 0), count(*) \
+              FROM nodes JOIN target USING (node)"
+            .to_owned(),
+        target: target.to_owned(),
+        parameters: BTreeMap::from([("since".to_owned(), rfc3339(since))]),
+        limit: 1,
+    };
+    let request = OperatorRequest::Query(query);
+    let answer = ask!(context.server, request, OperatorReply::Answer(answer) => answer)?;
+    match answer.rows.first().map(Vec::as_slice) {
+        Some([Cell::Integer(reported), Cell::Integer(all)]) => Ok((*reported, *all)),
+        _ => Ok((0, 0)),
+    }
 }
 
 /// The table, and then how old it is.
