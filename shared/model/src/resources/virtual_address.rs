@@ -1,19 +1,15 @@
 //! `virtual_address`: an address that moves between the members of a role.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::Deserialize;
-use serde_json::Value as Json;
 
 use super::declare::{Declaration, Place};
 use crate::deserialize::Error;
-use crate::host::{Host, HostError, HostResult, Program, ReadHost};
+use crate::host::{Host, HostError, HostResult, ReadHost};
+use crate::path::AbsolutePath;
 use crate::resource::{Change, Resource, ResourceId, Subject};
 use crate::value::{Map, Value};
-
-const LIMIT: Duration = Duration::from_secs(5);
 
 /// `virtual_address: 10.0.0.100/24`. Whoever moves it sets it (keepalived); this only tells where it
 /// is, and a plan never changes it.
@@ -53,29 +49,39 @@ impl Declaration for Fields {
 }
 
 impl VirtualAddress {
+    /// As the kernel lists them, so that to ask forks nothing. Process 1 is in the machine's own network,
+    /// and the way to its files goes through no symbolic link.
     fn is_held(&self, host: &dyn ReadHost) -> HostResult<bool> {
-        let argv = ["ip", "-json", "address", "show"].map(str::to_owned);
-        let output = host.observe(&Program {
-            argv: argv.to_vec(),
-            environment: BTreeMap::new(),
-            directory: None,
-            user: None,
-            timeout: LIMIT,
-        })?;
-        let unclear = |why: String| HostError::failed("list the addresses", why);
-        if output.code != 0 {
-            return Err(unclear(output.stderr.trim().to_owned()));
-        }
-        let links: Json =
-            serde_json::from_str(&output.stdout).map_err(|error| unclear(error.to_string()))?;
-        let links = links.as_array().into_iter().flatten();
-        let mut addresses =
-            links.flat_map(|link| link["addr_info"].as_array().into_iter().flatten());
-        Ok(addresses.any(|info| {
-            let local = info["local"].as_str().and_then(|text| text.parse().ok());
-            local == Some(self.address)
-        }))
+        Ok(match self.address {
+            IpAddr::V4(address) => in_fib_trie(&text(host, "/proc/1/net/fib_trie")?, address),
+            IpAddr::V6(address) => in_if_inet6(&text(host, "/proc/1/net/if_inet6")?, address),
+        })
     }
+}
+
+fn text(host: &dyn ReadHost, path: &str) -> HostResult<String> {
+    let failed = |why: &str| HostError::failed("list the addresses", format!("{path}: {why}"));
+    let path = AbsolutePath::try_from(path.to_owned()).map_err(|_| failed("no path"))?;
+    let bytes = host.read(&path)?.ok_or_else(|| failed("not there"))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// `|-- 10.0.0.1`, and below it `/32 host LOCAL` where it is one of this machine's.
+fn in_fib_trie(text: &str, address: Ipv4Addr) -> bool {
+    let mut leaf = None;
+    text.lines().map(str::trim).any(|line| {
+        if let Some(found) = line.strip_prefix("|-- ") {
+            leaf = found.parse::<Ipv4Addr>().ok();
+        }
+        line == "/32 host LOCAL" && leaf == Some(address)
+    })
+}
+
+/// 32 hexadecimal digits begin each line.
+fn in_if_inet6(text: &str, address: Ipv6Addr) -> bool {
+    let digits = |line: &str| u128::from_str_radix(line.get(..32)?, 16).ok();
+    text.lines()
+        .any(|line| digits(line) == Some(u128::from(address)))
 }
 
 impl Resource for VirtualAddress {
@@ -105,17 +111,18 @@ impl Resource for VirtualAddress {
 mod tests {
     use serde_json::json;
 
-    use crate::converge::fake::{FakeHost, Scene, check_settles, exit};
-    use crate::host::ProgramOutput;
+    use crate::converge::fake::{FakeHost, Scene, check_settles};
     use crate::live::LiveFacts;
 
     fn scene(address: &str) -> Scene {
         Scene::new(&[(&format!("virtual_address:{address}"), json!({}))])
     }
 
-    fn held(address: &str, said: ProgramOutput) -> String {
+    fn held(address: &str, files: &[(&str, &str)]) -> String {
         let mut host = FakeHost::new();
-        host.program("ip", move |_, _| said.clone());
+        for (path, text) in files {
+            host.put(path, text);
+        }
         check_settles(&scene(address), &mut host);
         let told = LiveFacts::ask(&scene(address).catalog.resources, &host);
         match told.holds("test.held").expect("a condition") {
@@ -126,22 +133,23 @@ mod tests {
 
     #[test]
     fn where_it_is() {
-        let said = || ProgramOutput {
-            stdout: r#"[{"ifname":"lo","addr_info":[{"local":"127.0.0.1"}]},{"ifname":"host0",
-                "addr_info":[{"local":"10.77.0.11","prefixlen":24},{"local":"10.77.0.100"}]},
-                {"ifname":"bare"}]"#
-                .to_owned(),
-            ..exit(0)
-        };
-        assert_eq!(held("10.77.0.100/24", said()), "true");
-        assert_eq!(held("10.77.0.10/24", said()), "false");
-        let broken = ProgramOutput {
-            stderr: "no netlink".to_owned(),
-            ..exit(1)
-        };
-        let told = held("10.77.0.100/24", broken);
+        let trie = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST\n     \
+                    +-- 10.77.0.0/24 2 0 2\n        |-- 10.77.0.0\n           /24 link UNICAST\n        \
+                    |-- 10.77.0.100\n           /32 host LOCAL\n        |-- 10.77.0.255\n           \
+                    /32 link BROADCAST\n";
+        let inet6 = "fe80000000000000004200fffe000001 02 40 20 80     eth0\n";
+        let files = [
+            ("/proc/1/net/fib_trie", trie),
+            ("/proc/1/net/if_inet6", inet6),
+        ];
+        assert_eq!(held("10.77.0.100/24", &files), "true");
+        assert_eq!(held("10.77.0.10/24", &files), "false");
+        assert_eq!(held("10.77.0.255/24", &files), "false");
+        assert_eq!(held("fe80::42:ff:fe00:1/64", &files), "true");
+        assert_eq!(held("fe80::42:ff:fe00:2/64", &files), "false");
+        let told = held("10.77.0.100/24", &[]);
         assert!(
-            told.contains("cannot list the addresses: no netlink"),
+            told.contains("cannot list the addresses: /proc/1/net/fib_trie: not there"),
             "{told}"
         );
     }
