@@ -5,32 +5,17 @@ use base64::alphabet::STANDARD;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD_NO_PAD};
 
-use super::{Column, Machine, Row, Table, passwd};
+use super::{Machine, Row, Table, column, passwd};
 
 pub(super) const TABLE: Table = Table {
     name: "authorized_keys",
     doc: "A key in an account's ~/.ssh/authorized_keys.",
     columns: &[
-        Column {
-            name: "user",
-            doc: "the account",
-        },
-        Column {
-            name: "fingerprint",
-            doc: "as `ssh-keygen -l` shows it: SHA256:…",
-        },
-        Column {
-            name: "type",
-            doc: "ssh-ed25519, ssh-rsa, …",
-        },
-        Column {
-            name: "comment",
-            doc: "what stands behind the key",
-        },
-        Column {
-            name: "options",
-            doc: "what stands before it: command=…, from=…",
-        },
+        column("user", "the account"),
+        column("fingerprint", "as `ssh-keygen -l` shows it: SHA256:…"),
+        column("type", "ssh-ed25519, ssh-rsa, …"),
+        column("comment", "what stands behind the key"),
+        column("options", "what stands before it: command=…, from=…"),
     ],
     key: 2,
     asked: &[],

@@ -1,44 +1,20 @@
 //! Certificates on disk, with when they expire.
 
 use super::drift::seconds;
-use super::{Column, Kind, Machine, Row, Table};
+use super::{Kind, Machine, Row, Table, column};
 
 pub(super) const TABLE: Table = Table {
     name: "certificates",
     doc: "An X.509 certificate in a file below /etc; the system's list of trusted ones is left out.",
     columns: &[
-        Column {
-            name: "path",
-            doc: "the file",
-        },
-        Column {
-            name: "number",
-            doc: "which in it, from 1",
-        },
-        Column {
-            name: "subject",
-            doc: "whose",
-        },
-        Column {
-            name: "names",
-            doc: "what it is for, with spaces between",
-        },
-        Column {
-            name: "issuer",
-            doc: "who has signed it",
-        },
-        Column {
-            name: "starts",
-            doc: "when it begins to be good",
-        },
-        Column {
-            name: "expires",
-            doc: "when it ends",
-        },
-        Column {
-            name: "authority",
-            doc: "1: it may sign others",
-        },
+        column("path", "the file"),
+        column("number", "which in it, from 1"),
+        column("subject", "whose"),
+        column("names", "what it is for, with spaces between"),
+        column("issuer", "who has signed it"),
+        column("starts", "when it begins to be good"),
+        column("expires", "when it ends"),
+        column("authority", "1: it may sign others"),
     ],
     key: 2,
     asked: &["expires"],

@@ -1,36 +1,27 @@
 //! What is otherwise than the last applied catalog says.
 
-use super::{Column, Machine, Row, Table};
+use super::{Machine, Row, Table, column};
 use crate::time::Timestamp;
 
 pub(super) const TABLE: Table = Table {
     name: "drift",
     doc: "A resource that is not as the last applied catalog says.",
     columns: &[
-        Column {
-            name: "resource",
-            doc: "file:/etc/hosts; `catalog` where nothing of it can be compared",
-        },
-        Column {
-            name: "formula",
-            doc: "whose it is",
-        },
-        Column {
-            name: "state",
-            doc: "drifted, healing, paused, needs a run, given up (others insist), unknown",
-        },
-        Column {
-            name: "since",
-            doc: "when it was first seen so",
-        },
-        Column {
-            name: "how",
-            doc: "what an apply would do about it, or why it cannot be looked at",
-        },
-        Column {
-            name: "diff",
-            doc: "of a text that may be shown",
-        },
+        column(
+            "resource",
+            "file:/etc/hosts; `catalog` where nothing of it can be compared",
+        ),
+        column("formula", "whose it is"),
+        column(
+            "state",
+            "drifted, healing, paused, needs a run, given up (others insist), unknown",
+        ),
+        column("since", "when it was first seen so"),
+        column(
+            "how",
+            "what an apply would do about it, or why it cannot be looked at",
+        ),
+        column("diff", "of a text that may be shown"),
     ],
     key: 1,
     asked: &[],

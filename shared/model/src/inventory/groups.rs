@@ -1,23 +1,14 @@
 //! Groups of the machine's own, with their members.
 
-use super::{Column, Machine, Row, Table, passwd};
+use super::{Machine, Row, Table, column, passwd};
 
 pub(super) const TABLE: Table = Table {
     name: "groups",
     doc: "A group of /etc/group, once for each member, and once without any.",
     columns: &[
-        Column {
-            name: "name",
-            doc: "its name",
-        },
-        Column {
-            name: "member",
-            doc: "an account that is in it; null where nobody is",
-        },
-        Column {
-            name: "id",
-            doc: "its number",
-        },
+        column("name", "its name"),
+        column("member", "an account that is in it; null where nobody is"),
+        column("id", "its number"),
     ],
     key: 2,
     asked: &[],

@@ -1,36 +1,18 @@
 //! What nodes have mended by themselves.
 
 use super::drift::seconds;
-use super::{Column, Machine, Row, Table};
+use super::{Machine, Row, Table, column};
 
 pub(super) const TABLE: Table = Table {
     name: "healed",
     doc: "A resource that its node brought back by itself (`enforce: true`).",
     columns: &[
-        Column {
-            name: "resource",
-            doc: "file:/etc/hosts",
-        },
-        Column {
-            name: "formula",
-            doc: "whose it is",
-        },
-        Column {
-            name: "at",
-            doc: "when, the last time",
-        },
-        Column {
-            name: "since",
-            doc: "since when it was otherwise then",
-        },
-        Column {
-            name: "times",
-            doc: "how often by now",
-        },
-        Column {
-            name: "how",
-            doc: "what was done the last time",
-        },
+        column("resource", "file:/etc/hosts"),
+        column("formula", "whose it is"),
+        column("at", "when, the last time"),
+        column("since", "since when it was otherwise then"),
+        column("times", "how often by now"),
+        column("how", "what was done the last time"),
     ],
     key: 1,
     asked: &[],

@@ -3,32 +3,20 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{Cell, Column, Machine, Row, Table};
+use super::{Cell, Machine, Row, Table, column};
 
 pub(super) const TABLE: Table = Table {
     name: "listening",
     doc: "A socket that others can reach: TCP that listens, UDP that is bound.",
     columns: &[
-        Column {
-            name: "protocol",
-            doc: "tcp, udp",
-        },
-        Column {
-            name: "address",
-            doc: "0.0.0.0 and :: mean all of the machine's",
-        },
-        Column {
-            name: "port",
-            doc: "its number",
-        },
-        Column {
-            name: "process",
-            doc: "the name of a program that has it; null where that is hidden",
-        },
-        Column {
-            name: "user_id",
-            doc: "whose socket it is",
-        },
+        column("protocol", "tcp, udp"),
+        column("address", "0.0.0.0 and :: mean all of the machine's"),
+        column("port", "its number"),
+        column(
+            "process",
+            "the name of a program that has it; null where that is hidden",
+        ),
+        column("user_id", "whose socket it is"),
     ],
     key: 4,
     asked: &[],

@@ -1,6 +1,6 @@
 //! What services tell of themselves.
 
-use super::{Cell, Column, Machine, Row, Table};
+use super::{Cell, Machine, Row, Table, column};
 use crate::catalog::Entry;
 use crate::resources;
 use crate::value::Value;
@@ -9,14 +9,8 @@ pub(super) const TABLE: Table = Table {
     name: "live",
     doc: "A live fact of a formula: how a service stood when the node last reported.",
     columns: &[
-        Column {
-            name: "fact",
-            doc: "patroni.role",
-        },
-        Column {
-            name: "value",
-            doc: "a text or a number",
-        },
+        column("fact", "patroni.role"),
+        column("value", "a text or a number"),
     ],
     key: 1,
     asked: &[],

@@ -79,6 +79,10 @@ pub struct Column {
     pub doc: &'static str,
 }
 
+const fn column(name: &'static str, doc: &'static str) -> Column {
+    Column { name, doc }
+}
+
 /// One cell for each column.
 pub type Row = Vec<Cell>;
 

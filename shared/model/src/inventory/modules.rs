@@ -1,20 +1,11 @@
 //! Modules that the kernel has loaded.
 
-use super::{Column, Machine, Row, Table};
+use super::{Machine, Row, Table, column};
 
 pub(super) const TABLE: Table = Table {
     name: "modules",
     doc: "A loaded kernel module.",
-    columns: &[
-        Column {
-            name: "name",
-            doc: "its name",
-        },
-        Column {
-            name: "size",
-            doc: "bytes",
-        },
-    ],
+    columns: &[column("name", "its name"), column("size", "bytes")],
     key: 1,
     asked: &[],
     times: &[],

@@ -1,27 +1,21 @@
 //! What is mounted where: what `findmnt` says.
 
-use super::{Column, Machine, Row, Table};
+use super::{Machine, Row, Table, column};
 
 pub(super) const TABLE: Table = Table {
     name: "mounts",
     doc: "A mounted file system.",
     columns: &[
-        Column {
-            name: "path",
-            doc: "where it is mounted",
-        },
-        Column {
-            name: "device",
-            doc: "what is mounted: a device, server:/export, or the type itself",
-        },
-        Column {
-            name: "type",
-            doc: "ext4, xfs, fuse.glusterfs",
-        },
-        Column {
-            name: "options",
-            doc: "of the mount and of the file system, with commas",
-        },
+        column("path", "where it is mounted"),
+        column(
+            "device",
+            "what is mounted: a device, server:/export, or the type itself",
+        ),
+        column("type", "ext4, xfs, fuse.glusterfs"),
+        column(
+            "options",
+            "of the mount and of the file system, with commas",
+        ),
     ],
     key: 1,
     asked: &[],

@@ -1,35 +1,17 @@
 //! Packages, from dpkg's own file: what `dpkg-query -W` says.
 
-use super::{Column, Machine, Row, Table};
+use super::{Machine, Row, Table, column};
 
 pub(super) const TABLE: Table = Table {
     name: "packages",
     doc: "An installed package.",
     columns: &[
-        Column {
-            name: "name",
-            doc: "its name",
-        },
-        Column {
-            name: "architecture",
-            doc: "amd64, all",
-        },
-        Column {
-            name: "version",
-            doc: "its version; compare with COLLATE version",
-        },
-        Column {
-            name: "source",
-            doc: "the source package that it is built from",
-        },
-        Column {
-            name: "status",
-            doc: "installed, half-configured, …",
-        },
-        Column {
-            name: "hold",
-            doc: "1 if it is kept at its version",
-        },
+        column("name", "its name"),
+        column("architecture", "amd64, all"),
+        column("version", "its version; compare with COLLATE version"),
+        column("source", "the source package that it is built from"),
+        column("status", "installed, half-configured, …"),
+        column("hold", "1 if it is kept at its version"),
     ],
     key: 2,
     asked: &["source"],

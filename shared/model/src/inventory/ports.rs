@@ -1,23 +1,14 @@
 //! Ports that formulas declare.
 
-use super::{Column, Machine, Row, Table};
+use super::{Machine, Row, Table, column};
 
 pub(super) const TABLE: Table = Table {
     name: "ports",
     doc: "A port that a formula of the last applied catalog declares, as a parameter of type `port`.",
     columns: &[
-        Column {
-            name: "port",
-            doc: "its number",
-        },
-        Column {
-            name: "formula",
-            doc: "whose",
-        },
-        Column {
-            name: "parameter",
-            doc: "which of its parameters",
-        },
+        column("port", "its number"),
+        column("formula", "whose"),
+        column("parameter", "which of its parameters"),
     ],
     key: 3,
     asked: &[],

@@ -1,27 +1,15 @@
 //! What the last applied catalog has.
 
-use super::{Column, Machine, Row, Table};
+use super::{Machine, Row, Table, column};
 
 pub(super) const TABLE: Table = Table {
     name: "resources",
     doc: "A resource of the last applied catalog; what is not so is in `drift`.",
     columns: &[
-        Column {
-            name: "resource",
-            doc: "file:/etc/hosts",
-        },
-        Column {
-            name: "kind",
-            doc: "file, package, service, …",
-        },
-        Column {
-            name: "formula",
-            doc: "whose it is",
-        },
-        Column {
-            name: "enforced",
-            doc: "1: a role brings it back between applies",
-        },
+        column("resource", "file:/etc/hosts"),
+        column("kind", "file, package, service, …"),
+        column("formula", "whose it is"),
+        column("enforced", "1: a role brings it back between applies"),
     ],
     key: 1,
     asked: &[],

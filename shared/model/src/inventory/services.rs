@@ -1,31 +1,19 @@
 //! systemd's services.
 
-use super::{Column, Machine, Row, Table};
+use super::{Machine, Row, Table, column};
 
 pub(super) const TABLE: Table = Table {
     name: "services",
     doc: "A systemd service that is loaded or has a unit file.",
     columns: &[
-        Column {
-            name: "name",
-            doc: "with .service",
-        },
-        Column {
-            name: "active",
-            doc: "active, inactive, failed",
-        },
-        Column {
-            name: "state",
-            doc: "running, exited, dead",
-        },
-        Column {
-            name: "enabled",
-            doc: "enabled, disabled, static, masked; null without a unit file",
-        },
-        Column {
-            name: "description",
-            doc: "its description",
-        },
+        column("name", "with .service"),
+        column("active", "active, inactive, failed"),
+        column("state", "running, exited, dead"),
+        column(
+            "enabled",
+            "enabled, disabled, static, masked; null without a unit file",
+        ),
+        column("description", "its description"),
     ],
     key: 1,
     asked: &[],

@@ -1,39 +1,21 @@
 //! Accounts of the machine's own: what `getent passwd` says without a directory service.
 
-use super::{Column, Machine, Row, Table, passwd};
+use super::{Machine, Row, Table, column, passwd};
 
 pub(super) const TABLE: Table = Table {
     name: "users",
     doc: "An account of /etc/passwd.",
     columns: &[
-        Column {
-            name: "name",
-            doc: "its name",
-        },
-        Column {
-            name: "id",
-            doc: "its number",
-        },
-        Column {
-            name: "group_id",
-            doc: "the number of its first group",
-        },
-        Column {
-            name: "home",
-            doc: "its home directory",
-        },
-        Column {
-            name: "shell",
-            doc: "what a login starts",
-        },
-        Column {
-            name: "comment",
-            doc: "whose it is",
-        },
-        Column {
-            name: "password",
-            doc: "set, locked or none; null where /etc/shadow does not know it",
-        },
+        column("name", "its name"),
+        column("id", "its number"),
+        column("group_id", "the number of its first group"),
+        column("home", "its home directory"),
+        column("shell", "what a login starts"),
+        column("comment", "whose it is"),
+        column(
+            "password",
+            "set, locked or none; null where /etc/shadow does not know it",
+        ),
     ],
     key: 1,
     asked: &[],

@@ -1,6 +1,6 @@
 //! What `ctl query` offers beside the tables of the inventory.
 
-use super::Column;
+use super::{Column, column};
 
 /// A view that the server fills from its own records. Times are RFC 3339, and text.
 #[derive(Debug)]
@@ -9,10 +9,6 @@ pub struct View {
     /// What a row is.
     pub doc: &'static str,
     pub columns: &'static [Column],
-}
-
-const fn column(name: &'static str, doc: &'static str) -> Column {
-    Column { name, doc }
 }
 
 const NODE: Column = column("node", "its name");
