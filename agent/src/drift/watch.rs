@@ -58,6 +58,8 @@ struct State {
     files: Files,
     index: Index,
     ledger: Ledger,
+    /// The ledger on disk is another one.
+    unkept: bool,
     /// What has changed, and when it is to be looked at.
     changed: Option<(Scope, Instant)>,
     pace: Pace,
@@ -102,6 +104,7 @@ pub(super) async fn run(watch: Watch, stop: CancellationToken) {
         files,
         index: Index::default(),
         ledger,
+        unkept: false,
         changed: None,
         pace: Pace::new(),
         began: now,
@@ -199,7 +202,7 @@ impl State {
         self.changed = None;
         self.job = Instant::now();
         if !is_busy(epoch) {
-            self.ledger.forgive();
+            self.unkept |= self.ledger.forgive();
             self.next = self.job + AFTER_JOB;
         }
     }
@@ -303,9 +306,10 @@ impl State {
 
     /// Keeps the ledger, where it is another one; whoever tells the server of it hears that.
     async fn store(&mut self, ledger: Ledger) {
-        if ledger == self.ledger {
+        if ledger == self.ledger && !self.unkept {
             return;
         }
+        self.unkept = false;
         self.ledger = ledger.clone();
         let state = self.place.state.clone();
         let kept = spawn_blocking(move || ledger::write(&state, &ledger)).await;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::converge::{Applied, PlanOutcome, Planned, ResourceOutcome};
+use crate::inventory::shortened;
 use crate::name::FormulaName;
 use crate::resource::{Change, Diff, ResourceId};
 use crate::time::Timestamp;
@@ -151,9 +152,9 @@ impl Ledger {
         self.drifted.clear();
     }
 
-    /// An operator has done something: whoever was fought may be so again.
-    pub fn forgive(&mut self) {
-        self.tries.clear();
+    /// An operator has done something: whoever was fought may be so again. Whether anybody was.
+    pub fn forgive(&mut self) -> bool {
+        !std::mem::take(&mut self.tries).is_empty()
     }
 
     /// Until when nothing is mended.
@@ -228,7 +229,8 @@ fn words(changes: &[Change]) -> String {
 fn diff(changes: &[Change]) -> Option<String> {
     let mut diffs = changes.iter().filter_map(|change| change.diff.as_ref());
     diffs.find_map(|diff| match diff {
-        Diff::Text(text) => Some(text.clone()),
+        // What is longer is not told either, and a storm must not fill the disk.
+        Diff::Text(text) => Some(shortened(text).to_owned()),
         Diff::Sensitive | Diff::Binary { .. } => None,
     })
 }

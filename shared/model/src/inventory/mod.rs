@@ -167,14 +167,19 @@ impl Section {
     }
 }
 
+/// As much of a text as a cell holds.
+pub(crate) fn shortened(text: &str) -> &str {
+    let mut end = text.len().min(LONGEST_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
+
 impl Cell {
     fn shorten(&mut self) {
         if let Self::Text(text) = self {
-            let mut end = text.len().min(LONGEST_TEXT);
-            while !text.is_char_boundary(end) {
-                end -= 1;
-            }
-            text.truncate(end);
+            text.truncate(shortened(text).len());
         }
     }
 }
