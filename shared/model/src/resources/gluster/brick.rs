@@ -102,7 +102,7 @@ impl Resource for GlusterBrick {
     fn apply(&self, _: &[Change], host: &mut dyn Host) -> HostResult<()> {
         let (volume, brick) = (self.volume.as_str(), self.brick.as_str());
         // A brick that runs has its data, or is being filled: a crash between the two lines below.
-        if cli::is_online(host.as_read(), volume, brick)? != Some(true) {
+        if !cli::is_online(host.as_read(), volume, brick)? {
             cli::change(host, &["volume", "reset-brick", volume, brick, "start"])?;
             let words = [
                 "volume",
@@ -124,11 +124,9 @@ impl Resource for GlusterBrick {
         // Who has no brick has none that is down.
         let online = match self.is_part(host)? {
             true => cli::is_online(host, &self.volume, &self.brick)?,
-            false => Some(true),
+            false => true,
         };
-        if let Some(online) = online {
-            facts.insert("online".to_owned(), Value::Bool(online));
-        }
+        facts.insert("online".to_owned(), Value::Bool(online));
         if let Some(backlog) = cli::backlog(host, &self.volume)? {
             facts.insert("backlog".to_owned(), Value::Integer(backlog));
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::host::{Host, HostError, HostResult, Program, ProgramOutput, ReadHost};
+use crate::path::AbsolutePath;
 
 /// glusterd gives up by itself after two minutes.
 const LIMIT: Duration = Duration::from_secs(150);
@@ -93,21 +94,30 @@ pub(super) fn volume(host: &dyn ReadHost, name: &str) -> HostResult<Option<Volum
     Ok(Some(volume))
 }
 
-/// Whether this brick serves: it has a port. None where nobody can tell.
-pub(super) fn is_online(
-    host: &dyn ReadHost,
-    volume: &str,
-    brick: &str,
-) -> HostResult<Option<bool>> {
-    let output = host.observe(&program(None, &["volume", "status", volume, brick]))?;
-    if output.code != 0 {
-        return Ok(None);
-    }
-    // `Brick HOST:PATH  PORT  RDMA  ONLINE  PID`; a long name breaks the line after it.
-    let flat = output.stdout.split_whitespace().collect::<Vec<_>>();
-    let after = flat.iter().position(|word| *word == brick);
-    let online = after.and_then(|at| flat.get(at + 3));
-    Ok(online.map(|word| *word == "Y"))
+/// Whether this machine's brick `host:/path` has a process.
+///
+/// Read from where glusterd has it run, not asked of it: `volume status` takes a lock of the whole pool,
+/// and is refused while another member asks.
+pub(super) fn is_online(host: &dyn ReadHost, volume: &str, brick: &str) -> HostResult<bool> {
+    let (node, path) = brick.split_once(':').unwrap_or(("", brick));
+    let path = path.trim_start_matches('/').replace('/', "-");
+    let file = format!("/run/gluster/vols/{volume}/{node}-{path}.pid");
+    let Some(pid) = text(host, &file)? else {
+        return Ok(false);
+    };
+    let Ok(pid) = pid.trim().parse::<u32>() else {
+        return Ok(false);
+    };
+    // The number may be another's by now.
+    let name = text(host, &format!("/proc/{pid}/comm"))?;
+    Ok(name.is_some_and(|name| name.trim() == "glusterfsd"))
+}
+
+fn text(host: &dyn ReadHost, path: &str) -> HostResult<Option<String>> {
+    let path = AbsolutePath::try_from(path.to_owned())
+        .map_err(|error| HostError::failed(format!("read {path}"), error))?;
+    let bytes = host.read(&path)?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// How many entries are yet to be healed, over all bricks; none where nobody can tell.

@@ -20,6 +20,20 @@ fn change(host: &mut FakeHost, edit: impl FnOnce(&mut Json)) {
     let mut now = state(&host.files);
     edit(&mut now);
     host.put(POOL, &now.to_string());
+    serve(&now, &mut host.files);
+}
+
+/// The brick's process, where it has one.
+fn serve(now: &Json, files: &mut Files) {
+    let file = |text: &str| FakeFile::new(text.as_bytes(), crate::time::Timestamp(0));
+    let pid = "/run/gluster/vols/static/backend02-srv-brick-static.pid";
+    files.insert(fake_path(pid), file("812\n"));
+    let name = fake_path("/proc/812/comm");
+    if now["online"] == true {
+        files.insert(name, file("glusterfsd\n"));
+    } else {
+        files.remove(&name);
+    }
 }
 
 /// `members`: whom the others have in their pool; `own`: whom the node at hand has.
@@ -51,6 +65,7 @@ fn gluster(program: &Program, files: &mut Files) -> ProgramOutput {
     let keep = |now: &Json, files: &mut Files| {
         let file = FakeFile::new(now.to_string().as_bytes(), crate::time::Timestamp(0));
         files.insert(fake_path(POOL), file);
+        serve(now, files);
         exit(0)
     };
     let names = |list: &Json| -> Vec<String> {
@@ -131,14 +146,6 @@ fn gluster(program: &Program, files: &mut Files) -> ProgramOutput {
             now["online"] = json!(true);
             keep(&now, files)
         }
-        ["volume", "status", _, brick] => say(format!(
-            "Status of volume: static\nGluster process    TCP Port  RDMA Port  Online  Pid\n-----\nBrick {brick}\n    {}\n",
-            if now["online"] == true {
-                "49152  0  Y  812"
-            } else {
-                "N/A  N/A  N  N/A"
-            }
-        )),
         ["volume", "reset-brick", _, _, "start"] => exit(0),
         ["volume", "reset-brick", _, _, _, "commit", "force"] => {
             now["online"] = json!(true);
