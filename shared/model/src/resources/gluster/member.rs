@@ -18,6 +18,9 @@ use crate::value::{Map, Value};
 const INFO: &str = "/var/lib/glusterd/glusterd.info";
 const UNIT: &str = "glusterd.service";
 
+/// What brings `gluster`, and does not start it.
+const PACKAGE: &str = "glusterfs-server";
+
 /// One file for each of the others, named by its UUID.
 const PEERS: &str = "/var/lib/glusterd/peers";
 
@@ -82,10 +85,6 @@ impl GlusterMember {
         self.id.name()
     }
 
-    fn service(&self) -> Subject {
-        Subject::Service(UNIT.to_owned())
-    }
-
     /// What the node notes once it has its predecessor's identity.
     fn mark(&self) -> (String, Digest) {
         let key = format!("gluster_member:{}/identity", self.name());
@@ -124,9 +123,6 @@ impl GlusterMember {
         let (key, digest) = self.mark();
         if self.generation == 0 || host.mark(&key)? == Some(digest) {
             return Ok(false);
-        }
-        if let Some(earlier) = host.coming(&self.service()) {
-            return Err(HostError::NotYet(earlier));
         }
         // Of whom no pool knows, there is no place to take.
         Ok(self.predecessor(host)?.is_some())
@@ -196,7 +192,7 @@ impl Resource for GlusterMember {
     }
 
     fn needs(&self) -> Vec<Subject> {
-        vec![self.service()]
+        vec![Subject::Package(PACKAGE.to_owned())]
     }
 
     fn plan(&self, host: &dyn ReadHost) -> HostResult<Vec<Change>> {
@@ -234,6 +230,10 @@ impl Resource for GlusterMember {
             })?;
             let text = format!("uuid={uuid}\nstate={IN_CLUSTER}\nhostname1={name}\n");
             self.write(&path, text, host)?;
+        }
+        // Its package was to leave it alone until now.
+        if host.unit(UNIT)?.load == "masked" {
+            host.unit_verb(UNIT, UnitVerb::Unmask)?;
         }
         host.unit_verb(UNIT, UnitVerb::Start)?;
         self.catch_up(&predecessor.told_by, host)?;
