@@ -1,6 +1,7 @@
 //! What others change is known at once, and comes back by itself where a role enforces it: also while the
 //! server is down.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use lab::fleet::Fleet;
@@ -47,6 +48,17 @@ fn drifted(fleet: &Fleet) -> Vec<(String, String)> {
     rows.iter()
         .map(|row| (text(row, "resource"), text(row, "state")))
         .collect()
+}
+
+/// How often each resource was brought back, over all scenarios.
+fn healed(fleet: &Fleet) -> BTreeMap<String, u64> {
+    let sql = format!("SELECT resource, times FROM healed WHERE node = '{HOST}'");
+    let answer = fleet.ctl_json(&format!("--output json query \"{sql}\""));
+    let rows = answer["rows"].as_array().cloned().unwrap_or_default();
+    let pair = |row: &serde_json::Value| {
+        Some((row["resource"].as_str()?.to_owned(), row["times"].as_u64()?))
+    };
+    rows.iter().filter_map(pair).collect()
 }
 
 /// Milliseconds until it is so.
@@ -114,6 +126,8 @@ fn an_enforced_role_brings_back_what_interrupts_nobody_also_without_a_server() {
     assert_eq!(fleet.ctl("apply role=balancer --yes").code, 0);
     let fresh = fleet.ctl(&format!("drift node={HOST} --fresh"));
     assert_eq!(fresh.code, 0, "{fresh}");
+    let earlier = healed(&fleet);
+    let before_all = |id: &str| earlier.get(id).copied().unwrap_or_default();
     let invocation = "systemctl show -p InvocationID --value haproxy";
     let back = |sign: &str| host.run(sign).code == 0;
     for server in [true, false] {
@@ -144,14 +158,9 @@ fn an_enforced_role_brings_back_what_interrupts_nobody_also_without_a_server() {
         .wait_connected(Duration::from_secs(60))
         .expect("connected again");
     // What happened meanwhile is told.
-    let sql = format!("SELECT resource, times FROM healed WHERE node = '{HOST}'");
     measured("told", || {
-        let answer = fleet.ctl_json(&format!("--output json query \"{sql}\""));
-        let rows = answer["rows"].as_array().cloned().unwrap_or_default();
-        let twice = |id: &str| {
-            rows.iter()
-                .any(|row| row["resource"] == id && row["times"] == 2)
-        };
+        let after = healed(&fleet);
+        let twice = |id: &str| after.get(id).copied() == Some(before_all(id) + 2);
         Ok(twice(&format!("file:{CONFIG}")) && twice("package:haproxy"))
     });
     measured("nothing has drifted", || Ok(drifted(&fleet).is_empty()));
