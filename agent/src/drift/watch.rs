@@ -231,7 +231,8 @@ impl State {
         let scope = match changed {
             _ if self.next <= now => {
                 self.next = now + EVERY.mul_f64(0.5 + fraction());
-                if let Some(until) = self.ledger.paused_until() {
+                let paused = self.ledger.paused_until();
+                if let Some(until) = paused.filter(|until| *until > clock::now()) {
                     let left = until.since(clock::now());
                     self.next = self.next.min(now + left.max(EARLY));
                 }

@@ -77,6 +77,9 @@ async fn keep(facts: Facts, node: &NodeName, context: &Context) -> AgentReply {
     if size > FACTS {
         return AgentReply::Refused(format!("facts of {size} bytes: at most {FACTS} are kept"));
     }
+    if !facts.is_sane() {
+        return AgentReply::Refused("facts of its own that are too many, or too deep".to_owned());
+    }
     acknowledged(
         context
             .store

@@ -252,7 +252,13 @@ fn authorize(context: &AuthContext<'_>, tables: &BTreeSet<String>) -> Authorizat
             let of_its_own = match context.database_name {
                 Some("temp") => true,
                 Some(_) => false,
-                None => !tables.contains(table_name),
+                // As it was typed: SQLite does not tell case, nor what its own tables are called.
+                None => {
+                    let name = table_name.to_ascii_lowercase();
+                    !tables.contains(&name)
+                        && !name.starts_with("sqlite_")
+                        && !name.starts_with("pragma_")
+                }
             };
             of_its_own || is_public(table_name, column_name)
         }

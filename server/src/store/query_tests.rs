@@ -219,6 +219,8 @@ async fn nothing_else_can_be_asked_or_done() {
         "SELECT * FROM main.nodes",
         "SELECT hash FROM tokens",
         "SELECT count(*) FROM tokens",
+        "SELECT count(*) FROM Tokens",
+        "SELECT count(*) FROM sqlite_master",
         "WITH x AS (SELECT * FROM audit) SELECT * FROM x",
         "WITH packages AS (SELECT * FROM tokens) SELECT * FROM packages",
         "WITH target AS (SELECT count(*) FROM operators) SELECT * FROM target",

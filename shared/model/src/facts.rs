@@ -106,7 +106,18 @@ pub struct Disk {
     pub total: u64,
 }
 
+/// The most facts of a machine's own, and names in the path of one.
+const MOST_CUSTOM: usize = 1000;
+const DEEPEST: usize = 16;
+
 impl Facts {
+    /// Whether they are such as an agent sends: whoever has a certificate may send anything.
+    #[must_use]
+    pub fn is_sane(&self) -> bool {
+        let shallow = |path: &String| path.split('.').take(DEEPEST + 1).count() <= DEEPEST;
+        self.custom.len() <= MOST_CUSTOM && self.custom.keys().all(shallow)
+    }
+
     /// The facts as `facts.…` in expressions and templates.
     #[must_use]
     pub fn to_value(&self) -> Value {
@@ -189,7 +200,8 @@ impl Facts {
         );
         let mut custom = Map::new();
         for (path, value) in &self.custom {
-            let words: Vec<&str> = path.split('.').collect();
+            // Below a bound, whoever sent them: each name is a level of maps.
+            let words: Vec<&str> = path.split('.').take(DEEPEST).collect();
             put(&mut custom, &words, value);
         }
         map.insert("custom".into(), Value::Map(custom));
@@ -234,5 +246,9 @@ mod tests {
         };
         assert_eq!(at(&["custom", "rack"]).as_deref(), Some("a1"));
         assert_eq!(at(&["custom", "site", "name"]).as_deref(), Some("north"));
+        assert!(facts.is_sane());
+        facts.custom.insert("a.".repeat(120_000), String::new());
+        assert!(!facts.is_sane());
+        assert!(matches!(facts.to_value(), Value::Map(_)));
     }
 }
