@@ -5,9 +5,9 @@
 //!
 //! 1. The record is of the process that runs now and knows the resource: owed if it differs.
 //! 2. It is of this process, the resource is read at reloads as well, and the unit's state has changed
-//!    since: somebody has reloaded it, on whatever was there then. Owed if the content has changed after
-//!    that: whoever edits a file, reloads, and has the file put back, is not left with a process that runs
-//!    on the edited one.
+//!    since: somebody has reloaded it, on whatever was there then. Owed if it differs, or has changed since
+//!    the record: whoever edits a file, reloads, and has the file put back, is not left with a process that
+//!    runs on the edited one. At worst that is one reload too many.
 //! 3. It is of this process and does not know the resource, but one of the same kind that is
 //!    watched no more: it has moved (a release in a directory of its own), so owed.
 //! 4. Otherwise (reboot, restart by hand, adoption, a crash before the record): owed if the main
@@ -108,12 +108,13 @@ fn is_owed(
     let known = record.and_then(|record| record.watched.get(id));
     if let Some(record) = record.filter(|record| record.invocation == unit.invocation) {
         let left = |other: &ResourceId| other.kind() == id.kind() && !watched.contains_key(other);
-        if known.is_some()
+        // Not by when they reloaded: theirs may have failed, or have read what was put back meanwhile.
+        if let Some(then) = known
             && reads == Reads::OnReload
             && reloaded_by_others(unit, record)
-            && let (Some(reloaded), Some(changed)) = (unit.state_changed_at, now.changed_at)
+            && let (Some(noted), Some(changed)) = (record.state_changed_at, now.changed_at)
         {
-            return reloaded <= changed.plus(TOLERANCE);
+            return *then != now.digest || noted <= changed.plus(TOLERANCE);
         }
         match known {
             Some(then) => return *then != now.digest,
@@ -257,8 +258,9 @@ mod tests {
         // Put back after the reload; or the reload was an innocent one.
         check(Reads::OnReload, later, "x", later + 1000 * MS, true);
         check(Reads::OnReload, later, "x", START - 1000 * MS, false);
-        // It runs on what is there.
-        check(Reads::OnReload, later, "y", later - 500 * MS, false);
+        // A reload that failed, or that read the other content while it was put back.
+        check(Reads::OnReload, later, "y", later - 500 * MS, true);
+        check(Reads::OnReload, later, "x", later - 500 * MS, true);
         // Nobody has reloaded it, or that does not matter.
         check(Reads::OnReload, START, "x", later, false);
         check(Reads::OnReload, START, "y", START - 1000 * MS, true);
