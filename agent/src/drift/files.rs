@@ -34,7 +34,7 @@ pub(super) struct Kernel(Arc<Inotify>);
 
 pub(super) struct Files {
     kernel: AsyncFd<Kernel>,
-    pub(super) watches: Watches,
+    watches: Watches,
 }
 
 /// What has changed.
@@ -102,6 +102,22 @@ impl Files {
             kernel: AsyncFd::new(Kernel(Arc::new(inotify)))?,
             watches: Watches::new(),
         })
+    }
+
+    /// Whether there are watches in it that are not known yet.
+    pub(super) fn is_new(&self, watches: &Watches) -> bool {
+        watches.keys().any(|one| !self.watches.contains_key(one))
+    }
+
+    /// Takes these, and ends those that nobody needs any more.
+    pub(super) fn replace(&mut self, watches: Watches) {
+        let old = std::mem::replace(&mut self.watches, watches);
+        for descriptor in old.into_keys() {
+            if !self.watches.contains_key(&descriptor) {
+                // Gone with its directory, mostly.
+                let _ = self.kernel.get_ref().0.rm_watch(descriptor);
+            }
+        }
     }
 
     pub(super) fn kernel(&self) -> Kernel {
@@ -180,12 +196,14 @@ mod tests {
         let index = index("/etc/app/a.conf", "file:/etc/app/a.conf");
         let ids = || Changed::Some(index.files["/etc/app"]["a.conf"].clone());
         let mut files = Files::new().unwrap();
-        files.watches = files.kernel().watch(root, &index);
+        files.replace(files.kernel().watch(root, &index));
         fs::create_dir(root.join("other")).unwrap();
         fs::create_dir(root.join("etc")).unwrap();
         assert_eq!(told(&files).await, ids());
         fs::create_dir(root.join("etc/app")).unwrap();
-        files.watches = files.kernel().watch(root, &index);
+        let watches = files.kernel().watch(root, &index);
+        assert!(files.is_new(&watches));
+        files.replace(watches);
         fs::write(root.join("etc/app/b.conf"), "").unwrap();
         fs::write(root.join("etc/app/a.conf"), "").unwrap();
         assert_eq!(told(&files).await, ids());

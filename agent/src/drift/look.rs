@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use brine_model::catalog::Catalog;
-use brine_model::converge::{self, PlanOutcome, Planned, Prepared, Silent};
+use brine_model::converge::{self, Observer, PlanOutcome, Planned, Prepared, ResourceOutcome};
 use brine_model::drift::{Ledger, Remedy};
+use brine_model::resource::ResourceId;
+use tokio_util::sync::CancellationToken;
 
 use super::files::{Kernel, Watches};
 use super::index::{Ids, Index, is_watched};
@@ -88,39 +90,54 @@ pub(super) fn look(
     };
     let wanted = |id: &_| concerned.contains(id) && is_watched(id);
     let planned = converge::plan_some(&prepared, &wanted, &host);
-    ledger.saw(&planned, &|one| remedy(&catalog, one), now);
+    let requires = |id: &_| prepared.requires(id).to_vec();
+    ledger.saw(&planned, &|one| remedy(&catalog, one), &requires, now);
     seen.ledger = ledger;
     drop(prepared);
     memory::trim();
     seen
 }
 
-/// Mends what is due.
-pub(super) fn mend(place: &Place, mut ledger: Ledger) -> Ledger {
+/// Mends what is due, between two resources until `cut`. None where it is not to be tried before long.
+pub(super) fn mend(place: &Place, mut ledger: Ledger, cut: &CancellationToken) -> Option<Ledger> {
     let now = clock::now();
     let Ok(Some((_, prepared))) = settled(place) else {
-        return ledger;
+        return None;
     };
     let mut host = RealHost::rooted(&place.root, &place.state);
     if let Err(error) = host.wait_for_transaction() {
         tracing::warn!(%error, "nothing is mended");
-        return ledger;
+        return None;
     }
     // Somebody installs or removes something: what stops and goes meanwhile comes back with it, or is
     // brought back when it is over.
     if let Ok(Some(holder)) = host::holder(&place.root) {
         tracing::debug!(%holder, "mending waits");
-        return ledger;
+        return None;
     }
     let due = ledger.due();
     tracing::info!(count = due.len(), "mending what others have changed");
-    let report = converge::heal(&prepared, &|id| due.contains(id), &mut host, &mut Silent);
+    let mut until = Until(cut);
+    let report = converge::heal(&prepared, &|id| due.contains(id), &mut host, &mut until);
     for one in &report {
         tracing::info!(id = %one.id, good = one.outcome.is_good(), "mended");
     }
     ledger.mended(&report, now);
     memory::trim();
-    ledger
+    Some(ledger)
+}
+
+/// Ends mending between two resources.
+struct Until<'a>(&'a CancellationToken);
+
+impl Observer for Until<'_> {
+    fn started(&mut self, _: usize, _: usize, _: &ResourceId) {}
+
+    fn finished(&mut self, _: &ResourceId, _: &ResourceOutcome) {}
+
+    fn cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
 }
 
 /// What the node is to be; none where nobody has said so yet.

@@ -32,13 +32,11 @@ pub(super) async fn tell(root: &Path, changes: mpsc::Sender<Changed>) {
     if root != Path::new("/") {
         return;
     }
-    let mut again = false;
     loop {
-        match listen(&changes, again).await {
+        match listen(&changes).await {
             Ok(()) => return,
             Err(error) => tracing::debug!(%error, "systemd's signals"),
         }
-        again = true;
         tokio::select! {
             () = sleep(AGAIN) => {}
             () = changes.closed() => return,
@@ -47,11 +45,12 @@ pub(super) async fn tell(root: &Path, changes: mpsc::Sender<Changed>) {
 }
 
 /// Until nobody listens; an error where the bus goes away.
-async fn listen(changes: &mpsc::Sender<Changed>, again: bool) -> zbus::Result<()> {
+async fn listen(changes: &mpsc::Sender<Changed>) -> zbus::Result<()> {
     let bus = subscribed().await?;
     let mut units = signals(&bus, PROPERTIES, "PropertiesChanged", true).await?;
     let mut files = signals(&bus, MANAGER, "UnitFilesChanged", false).await?;
-    if again && changes.send(None).await.is_err() {
+    // Until now nobody was told.
+    if changes.send(None).await.is_err() {
         return Ok(());
     }
     loop {

@@ -32,6 +32,9 @@ const UNDER_WAY: Duration = Duration::from_secs(300);
 /// drift, and nothing that systemd is about to start is to be mended.
 const START: Duration = Duration::from_secs(120);
 
+/// While somebody else installs packages.
+const NOT_NOW: Duration = Duration::from_secs(15);
+
 /// While the machine is starting or stopping.
 const EARLY: Duration = Duration::from_secs(2);
 
@@ -41,12 +44,17 @@ const UNITS: usize = 64;
 /// What runs on a thread.
 enum Work {
     Looking(JoinHandle<Seen>),
-    Mending(JoinHandle<Option<Ledger>>),
+    Mending(JoinHandle<Option<Mending>>),
 }
+
+/// None where somebody else is at it.
+type Mending = Option<Ledger>;
 
 enum Done {
     Seen(Box<Seen>),
     Mended(Box<Ledger>),
+    /// To be tried again before long.
+    NotNow,
     /// A job came between, or it failed.
     Nothing,
 }
@@ -69,6 +77,8 @@ struct State {
     /// When a job last began or ended, as far as this life of the agent knows.
     job: Instant,
     work: Option<Work>,
+    /// Ends what is being mended, after the resource at hand.
+    cut: CancellationToken,
     /// The epoch in which the work was begun.
     epoch: u64,
     waiting: Vec<oneshot::Sender<()>>,
@@ -111,6 +121,7 @@ pub(super) async fn run(watch: Watch, stop: CancellationToken) {
         next: now,
         job: now,
         work: None,
+        cut: CancellationToken::new(),
         epoch: 0,
         waiting: Vec::new(),
         asked: Vec::new(),
@@ -139,6 +150,7 @@ pub(super) async fn run(watch: Watch, stop: CancellationToken) {
         }
     }
     // What is being mended is not left half done.
+    state.cut.cancel();
     if let Some(Work::Mending(_)) = &state.work
         && let Done::Mended(ledger) = finished(&mut state.work).await
     {
@@ -155,7 +167,8 @@ async fn finished(work: &mut Option<Work>) -> Done {
             Err(error) => failed(&error),
         },
         Some(Work::Mending(task)) => match task.await {
-            Ok(Some(ledger)) => Done::Mended(Box::new(ledger)),
+            Ok(Some(Some(ledger))) => Done::Mended(Box::new(ledger)),
+            Ok(Some(None)) => Done::NotNow,
             Ok(None) => Done::Nothing,
             Err(error) => failed(&error),
         },
@@ -201,7 +214,9 @@ impl State {
     fn job(&mut self, epoch: u64) {
         self.changed = None;
         self.job = Instant::now();
-        if !is_busy(epoch) {
+        if is_busy(epoch) {
+            self.cut.cancel();
+        } else {
             self.unkept |= self.ledger.forgive();
             self.next = self.job + AFTER_JOB;
         }
@@ -219,6 +234,7 @@ impl State {
                 self.store(ledger).await;
                 // What a look that is under way has seen is of before.
                 self.epoch = u64::MAX;
+                self.cut.cancel();
                 self.next = Instant::now();
             }
             Ask::Pause(_) => {}
@@ -262,6 +278,7 @@ impl State {
                     self.note(Scope::Some(left.into_iter().collect()));
                 }
             }
+            Done::NotNow => self.next = self.next.min(Instant::now() + NOT_NOW),
             Done::Nothing => {}
         }
         if self.work.is_none() {
@@ -272,8 +289,12 @@ impl State {
     }
 
     async fn seen(&mut self, seen: Seen, epoch: u64) {
+        // What happened between the first watch of something and now was told to nobody.
+        if self.index != seen.index || self.files.is_new(&seen.watches) {
+            self.next = self.next.min(Instant::now() + AFTER_JOB);
+        }
         self.index = seen.index;
-        self.files.watches = seen.watches;
+        self.files.replace(seen.watches);
         if epoch != self.epoch {
             // Seen in the middle of a job, or before one.
             self.next = self.next.min(Instant::now() + AFTER_JOB);
@@ -292,10 +313,14 @@ impl State {
             return;
         }
         let (place, ledger) = (self.place.clone(), self.ledger.clone());
+        self.cut = CancellationToken::new();
+        let cut = self.cut.clone();
         self.work = Some(Work::Mending(tokio::spawn(async move {
             let _turn = place.turn.for_mending(epoch).await?;
             let at = place.clone();
-            spawn_blocking(move || look::mend(&at, ledger)).await.ok()
+            spawn_blocking(move || look::mend(&at, ledger, &cut))
+                .await
+                .ok()
         })));
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -11,6 +12,8 @@ use brine_model::drift::Ledger;
 use brine_model::inventory::{Certificate, Kind, Machine, Unit};
 use brine_model::live::LiveFacts;
 use brine_transport::workload;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
 use zbus::zvariant::OwnedObjectPath;
 
 use super::RealHost;
@@ -61,11 +64,15 @@ impl ThisMachine {
 impl Machine for ThisMachine {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
         let failed = |error: std::io::Error| format!("cannot read {path}: {error}");
-        let file = File::open(self.path(path)).map_err(failed)?;
-        // Opening a pipe or a device would be one thing, reading it another.
-        if !file.metadata().map_err(failed)?.is_file() {
+        // Whoever owns a home directory decides what lies there: a pipe would be waited for, and a
+        // device (a watchdog, say) is touched by opening it alone. So it is looked at first.
+        let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+        let place = open(&self.path(path), flags, Mode::empty()).map_err(|e| failed(e.into()))?;
+        let place = File::from(place);
+        if !place.metadata().map_err(failed)?.is_file() {
             return Err(format!("{path} is not a file"));
         }
+        let file = File::open(format!("/proc/self/fd/{}", place.as_raw_fd())).map_err(failed)?;
         let mut bytes = Vec::new();
         file.take(MOST).read_to_end(&mut bytes).map_err(failed)?;
         Ok(bytes)
@@ -174,5 +181,11 @@ mod tests {
         assert_eq!(abc[..4], [0xba, 0x78, 0x16, 0xbf]);
         assert!(machine.read("/dev/zero").is_err());
         assert!(machine.read("/nowhere").is_err());
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, Mode::S_IRUSR).unwrap();
+        // Nobody will ever write to it.
+        let refused = machine.read(pipe.to_str().unwrap());
+        assert!(refused.unwrap_err().ends_with("is not a file"));
     }
 }

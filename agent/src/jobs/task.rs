@@ -13,6 +13,7 @@ use super::materials::Materials;
 use super::observer::Reporter;
 use super::worker::Place;
 use super::{act, apply, execute, health, plan, reboot, restart};
+use crate::clock;
 use crate::host::{Issuer, RealHost};
 
 /// What every job has at hand.
@@ -44,6 +45,8 @@ impl Task {
         let (id, deadline) = (job.id, job.deadline);
         match job.task {
             job::Task::Reboot => {
+                // Held until the machine is down: nothing is to be mended in its last moments.
+                let _turn = self.place.turn.for_job().await;
                 let asked = self.on_thread(id, |host, _| reboot::run(host)).await;
                 reboot::outcome(asked, &self.stop).await
             }
@@ -76,8 +79,7 @@ impl Task {
                     part,
                     extent,
                 };
-                let _turn = self.place.turn.for_job().await;
-                self.on_thread(id, move |host, reporter| {
+                self.in_turn(id, deadline, move |host, reporter| {
                     let materials = Materials::read(&place, catalog, fetched?, secrets)?;
                     apply::run(&materials, &order, &cancel, host, reporter)
                 })
@@ -91,8 +93,7 @@ impl Task {
                 .await
             }
             job::Task::Execute(program) => {
-                let _turn = self.place.turn.for_job().await;
-                self.on_thread(id, move |host, reporter| {
+                self.in_turn(id, deadline, move |host, reporter| {
                     execute::run(&program, host, reporter)
                 })
                 .await
@@ -108,15 +109,13 @@ impl Task {
                 action,
                 secrets,
             } => {
-                let _turn = self.place.turn.for_job().await;
-                self.on_thread(id, move |host, reporter| {
+                self.in_turn(id, deadline, move |host, reporter| {
                     act::run(&resource, &action, &secrets, host, reporter)
                 })
                 .await
             }
             job::Task::Restart(unit) => {
-                let _turn = self.place.turn.for_job().await;
-                self.on_thread(id, move |host, reporter| {
+                self.in_turn(id, deadline, move |host, reporter| {
                     restart::run(&unit, host, reporter)
                 })
                 .await
@@ -141,6 +140,24 @@ impl Task {
                 NoBlob::Cancelled => Refusal::Cancelled,
                 other => Refusal::Failed(other.to_string()),
             })
+    }
+
+    /// What changes the machine: alone, and not any more where waiting for that took too long.
+    async fn in_turn(
+        &self,
+        id: JobId,
+        deadline: Timestamp,
+        job: impl FnOnce(&mut RealHost, Reporter) -> Result<JobResult, Refusal> + Send + 'static,
+    ) -> JobResult {
+        let _turn = self.place.turn.for_job().await;
+        if self.cancel.is_set() {
+            return JobResult::Cancelled(None);
+        }
+        if clock::now() > deadline {
+            let why = "its deadline passed while something was being mended on this machine";
+            return JobResult::Failed(why.to_owned());
+        }
+        self.on_thread(id, job).await
     }
 
     /// The synchronous part, on a thread of its own with a host of its own. A transaction that an

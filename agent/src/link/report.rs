@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use brine_model::digest::Digest;
 use brine_model::facts::Facts;
 use brine_model::inventory::{Section, TABLES, Table};
 use brine_model::time::Timestamp;
@@ -43,6 +44,9 @@ pub(super) struct Reporter {
     drift: Drift,
     /// The facts that this connection has sent. Held while a report is made: one at a time.
     sent: Mutex<Option<Facts>>,
+    /// The tables of drift that this connection was told last. Held from the look to the answer: a newer
+    /// one is never followed by an older.
+    told: Mutex<BTreeMap<&'static str, Digest>>,
     /// Tables whose collectors have not come back: no second one is sent after them.
     stuck: Mutex<BTreeMap<&'static str, tokio::task::JoinHandle<()>>>,
 }
@@ -54,6 +58,7 @@ impl Reporter {
             state: config.state.clone(),
             drift,
             sent: Mutex::default(),
+            told: Mutex::default(),
             stuck: Mutex::default(),
         }
     }
@@ -113,8 +118,14 @@ impl Reporter {
             Err(error) => return tracing::debug!(%error, "the inventory was not delivered"),
         };
         for section in sections {
-            if wanted.contains(&section.table) {
+            if wanted.contains(&section.table) && !DRIFT.contains(&section.table.as_str()) {
                 tell(connection, &AgentRequest::Section(section)).await;
+            }
+        }
+        for table in wanted.iter().filter_map(|name| Table::find(name)) {
+            if DRIFT.contains(&table.name) {
+                self.told.lock().await.remove(table.name);
+                self.tell_table(connection, table).await;
             }
         }
         memory::trim();
@@ -142,17 +153,28 @@ impl Reporter {
             pace.looked(began.elapsed());
             changed.mark_unchanged();
             for table in TABLES.iter().filter(|table| DRIFT.contains(&table.name)) {
-                match self.section(table, DEADLINE).await {
-                    Ok(Ok(section)) => {
-                        tell(connection, &AgentRequest::Section(section)).await;
-                    }
-                    Ok(Err(error)) => tracing::warn!(table = table.name, error, "not collected"),
-                    Err(_) => tracing::warn!(table = table.name, "not collected in time"),
-                }
+                self.tell_table(connection, table).await;
             }
             if connection.close_reason().is_some() {
                 return;
             }
+        }
+    }
+
+    /// As it is now, unless it was told so.
+    async fn tell_table(&self, connection: &Connection, table: &'static Table) {
+        let mut told = self.told.lock().await;
+        match self.section(table, DEADLINE).await {
+            Ok(Ok(section)) => {
+                let digest = section.digest();
+                if told.get(table.name) != Some(&digest)
+                    && tell(connection, &AgentRequest::Section(section)).await
+                {
+                    told.insert(table.name, digest);
+                }
+            }
+            Ok(Err(error)) => tracing::warn!(table = table.name, error, "not collected"),
+            Err(_) => tracing::warn!(table = table.name, "not collected in time"),
         }
     }
 

@@ -67,11 +67,14 @@ impl Applied {
     /// # Errors
     /// It cannot be written.
     pub fn begin(&self, catalog: &Digest) -> Result<(), StateError> {
-        if self.digest()? == Some(*catalog) && self.begun()?.is_none() {
+        let (applied, begun) = (self.digest()?, self.begun()?);
+        // Applied again as it is, or gone on with.
+        if begun == Some(*catalog) || (begun.is_none() && applied == Some(*catalog)) {
             return Ok(());
         }
+        let before = applied.map_or_else(|| "-".to_owned(), |digest| digest.to_string());
         let path = self.directory.join("begun");
-        atomic::write(&path, format!("{catalog}\n").as_bytes())
+        atomic::write(&path, format!("{before} {catalog}\n").as_bytes())
             .map_err(StateError::io("write", &path))
     }
 
@@ -82,9 +85,17 @@ impl Applied {
     pub fn begun(&self) -> Result<Option<Digest>, StateError> {
         let path = self.directory.join("begun");
         let bytes = atomic::read(&path).map_err(StateError::io("read", &path))?;
-        let begun = bytes.and_then(|bytes| String::from_utf8_lossy(&bytes).trim().parse().ok());
-        // A crash may have come between the two notes of a successful apply.
-        Ok(begun.filter(|begun| !matches!(self.digest(), Ok(Some(applied)) if applied == *begun)))
+        let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
+        let Some((before, catalog)) = text.trim().split_once(' ') else {
+            return Ok(None);
+        };
+        let Ok(catalog) = catalog.parse::<Digest>() else {
+            return Ok(None);
+        };
+        // A crash may have come between the two notes of a successful apply. Where the way led back to
+        // the catalog of before, that cannot be told: then the next apply settles it.
+        let is_done = self.digest()? == Some(catalog) && before != catalog.to_string();
+        Ok((!is_done).then_some(catalog))
     }
 
     /// Notes a successful apply.
@@ -121,5 +132,34 @@ impl Applied {
         self.blobs
             .keep_only(&kept)
             .map_err(StateError::io("sweep", &self.directory.join("blobs")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_catalog_that_was_begun_is_none_until_it_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let applied = Applied::new(folder.path());
+        let [a, b] = [b"a", b"b"].map(|text| Digest::of(text));
+        applied.begin(&a).unwrap();
+        assert_eq!(applied.begun().unwrap(), Some(a));
+        applied.set(&a, &[]).unwrap();
+        applied.begin(&a).unwrap();
+        assert_eq!(applied.begun().unwrap(), None);
+        applied.begin(&b).unwrap();
+        // Back to the one before, which counts for nothing until all of it is there again.
+        applied.begin(&a).unwrap();
+        assert_eq!(applied.begun().unwrap(), Some(a));
+        applied.set(&a, &[]).unwrap();
+        assert_eq!(applied.begun().unwrap(), None);
+        // Power fails between the two notes.
+        applied.begin(&b).unwrap();
+        let begun = std::fs::read(folder.path().join("begun")).unwrap();
+        applied.set(&b, &[]).unwrap();
+        std::fs::write(folder.path().join("begun"), begun).unwrap();
+        assert_eq!(applied.begun().unwrap(), None);
     }
 }

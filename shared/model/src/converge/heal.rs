@@ -23,8 +23,8 @@ pub fn remedy(id: &ResourceId, changes: &[Change]) -> Remedy {
     }
 }
 
-/// Mends those of `chosen`, in the order of the catalog, as far as [`remedy`] lets it. What requires one
-/// that failed is skipped.
+/// Mends those of `chosen`, in the order of the catalog, as far as [`remedy`] lets it. Where one fails, the
+/// rest of its formula is skipped, and what requires it: an apply would stop there.
 pub fn heal(
     prepared: &Prepared,
     chosen: &dyn Fn(&ResourceId) -> bool,
@@ -34,8 +34,10 @@ pub fn heal(
     let items: Vec<_> = prepared.items().iter().filter(|i| chosen(&i.id)).collect();
     let mut run = Run::new(prepared, Permission::Healing, host, observer, items.len());
     for item in items {
-        let bad =
-            |applied: &&Applied| item.require.contains(&applied.id) && !applied.outcome.is_good();
+        let bad = |applied: &&Applied| {
+            let before = applied.formula == item.formula || item.require.contains(&applied.id);
+            before && !applied.outcome.is_good()
+        };
         let outcome = match run.report().iter().find(bad) {
             _ if run.is_cancelled() => ResourceOutcome::Cancelled,
             Some(applied) => ResourceOutcome::Skipped {

@@ -95,6 +95,14 @@ impl Prepared {
             .map(|&position| self.items[position].resource.as_ref())
     }
 
+    /// What must be right before `id` is.
+    #[must_use]
+    pub fn requires(&self, id: &ResourceId) -> &[ResourceId] {
+        self.index
+            .get(id)
+            .map_or(&[], |&position| &self.items[position].require)
+    }
+
     /// `ids`, and what compares itself with any of them: the service behind a file.
     #[must_use]
     pub fn with_dependants(&self, mut ids: BTreeSet<ResourceId>) -> BTreeSet<ResourceId> {
