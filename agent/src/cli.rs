@@ -78,14 +78,11 @@ fn inventory(wanted: &[String], config: &Config) -> Value {
 }
 
 fn named(table: &Table, row: &[Cell]) -> Value {
-    let cells = table.columns.iter().zip(row).map(|(column, cell)| {
-        let value = match cell {
-            Cell::Null => Value::Null,
-            Cell::Integer(number) => (*number).into(),
-            Cell::Text(text) => text.as_str().into(),
-        };
-        (column.name.to_owned(), value)
-    });
+    let cells = table
+        .columns
+        .iter()
+        .zip(row)
+        .map(|(column, cell)| (column.name.to_owned(), cell.into()));
     Value::Object(cells.collect())
 }
 

@@ -254,7 +254,7 @@ mod tests {
         key: 1,
         asked: &[],
         times: &[],
-        history: false,
+        fleeting: &[],
         collect: |_: &dyn Machine| -> Result<Vec<Row>, String> {
             while !GOES_ON.load(Ordering::Relaxed) {
                 std::thread::yield_now();

@@ -1,6 +1,5 @@
 //! Answers about what nodes have.
 
-use brine_model::inventory::Cell;
 use brine_wire::operator::Answer;
 use serde_json::{Map, Value, json};
 
@@ -11,7 +10,7 @@ pub fn answer(answer: &Answer) -> Value {
     let rows = answer.rows.iter().map(|row| {
         let cells = answer.columns.iter().zip(row);
         let map: Map<String, Value> = cells
-            .map(|(name, cell)| (name.clone(), value(cell)))
+            .map(|(name, cell)| (name.clone(), cell.into()))
             .collect();
         Value::Object(map)
     });
@@ -27,12 +26,4 @@ pub fn answer(answer: &Answer) -> Value {
         "truncated": answer.truncated,
         "reports": reports.collect::<Vec<_>>(),
     })
-}
-
-fn value(cell: &Cell) -> Value {
-    match cell {
-        Cell::Null => Value::Null,
-        Cell::Integer(number) => (*number).into(),
-        Cell::Text(text) => text.as_str().into(),
-    }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use brine_lang::target::Installed;
 use brine_model::digest::Digest;
@@ -15,6 +16,9 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params, params_from_iter};
 use super::decode::{DigestColumn, collect, parsed};
 use super::{Store, StoreError};
 
+/// The most that is remembered of a node within a day: an upgrade of everything has some thousands.
+const MOST_CHANGES: u32 = 20_000;
+
 /// A table as the store has it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
@@ -23,7 +27,7 @@ pub(super) struct Shape {
     pub(super) key: usize,
     pub(super) asked: &'static [&'static str],
     pub(super) times: &'static [&'static str],
-    pub(super) history: bool,
+    pub(super) fleeting: &'static [&'static str],
 }
 
 /// Static facts, flattened: made here, from what the agent reports typed.
@@ -42,7 +46,7 @@ pub(super) const FACTS: Shape = Shape {
     key: 1,
     asked: &[],
     times: &[],
-    history: true,
+    fleeting: &[],
 };
 
 pub(super) fn shapes() -> impl Iterator<Item = Shape> {
@@ -52,7 +56,7 @@ pub(super) fn shapes() -> impl Iterator<Item = Shape> {
         key: table.key,
         asked: table.asked,
         times: table.times,
-        history: table.history,
+        fleeting: table.fleeting,
     });
     std::iter::once(FACTS).chain(tables)
 }
@@ -304,13 +308,22 @@ pub(super) fn replace(
     let mut note = db.prepare_cached(
         "INSERT INTO changes (at, node, name, key, before, after) VALUES (?, ?, ?, ?, ?, ?)",
     )?;
+    let day = at.minus(Duration::from_secs(24 * 60 * 60));
+    let noted: u32 = db.query_row(
+        "SELECT count(*) FROM changes WHERE node = ? AND at > ?",
+        params![node.as_str(), day.0],
+        |row| row.get(0),
+    )?;
+    let mut left = MOST_CHANGES.saturating_sub(noted);
     let mut change = |key: &[Cell], old: Option<&Row>, new: Option<&Row>| {
-        if first || !shape.history {
+        let rest = |row: Option<&Row>| row.map(|row| as_json(shape, row));
+        let (old, new) = (rest(old), rest(new));
+        if first || old == new || left == 0 {
             return Ok(());
         }
-        let rest = |row: Option<&Row>| row.map(|row| as_json(shape, row));
+        left -= 1;
         let key = key.iter().map(as_text).collect::<Vec<_>>().join(" ");
-        let written = params![at.0, node.as_str(), shape.name, key, rest(old), rest(new)];
+        let written = params![at.0, node.as_str(), shape.name, key, old, new];
         note.execute(written).map(drop)
     };
     for row in &section.rows {
@@ -339,18 +352,12 @@ pub(super) fn replace(
     Ok(())
 }
 
-/// What is behind the key, by column.
+/// What is behind the key and worth to be remembered, by column.
 fn as_json(shape: Shape, row: &Row) -> String {
     let cells = shape.columns.iter().zip(row).skip(shape.key);
-    let map: serde_json::Map<String, serde_json::Value> = cells
-        .map(|(column, cell)| {
-            let value = match cell {
-                Cell::Null => serde_json::Value::Null,
-                Cell::Integer(number) => (*number).into(),
-                Cell::Text(text) => text.as_str().into(),
-            };
-            (column.name.to_owned(), value)
-        })
+    let kept = cells.filter(|(column, _)| !shape.fleeting.contains(&column.name));
+    let map: serde_json::Map<String, serde_json::Value> = kept
+        .map(|(column, cell)| (column.name.to_owned(), cell.into()))
         .collect();
     serde_json::Value::Object(map).to_string()
 }

@@ -125,7 +125,20 @@ async fn times_are_readable_and_what_changes_all_the_time_has_no_history() {
         table: "live".into(),
         rows: vec![vec!["patroni.lag".into(), Cell::Integer(value)]],
     };
-    for section in [drift("a"), live(1), drift("b"), live(2)] {
+    let drift_with = |how: &str, diff: &str| {
+        let mut section = drift(how);
+        section.rows[0][5] = diff.into();
+        section
+    };
+    let told = [
+        drift("a"),
+        live(1),
+        drift("b"),
+        drift_with("b", "-1\n+2\n"),
+        drift_with("b", "-1\n+3\n"),
+        live(2),
+    ];
+    for section in told {
         assert!(section.checked().is_some(), "{section:?}");
         store
             .set_section(node.clone(), section, NOW)

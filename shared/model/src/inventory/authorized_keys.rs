@@ -20,7 +20,7 @@ pub(super) const TABLE: Table = Table {
     key: 2,
     asked: &[],
     times: &[],
-    history: true,
+    fleeting: &[],
     collect,
 };
 

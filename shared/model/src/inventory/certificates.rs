@@ -1,6 +1,5 @@
 //! Certificates on disk, with when they expire.
 
-use super::drift::seconds;
 use super::{Kind, Machine, Row, Table, column};
 
 pub(super) const TABLE: Table = Table {
@@ -19,7 +18,7 @@ pub(super) const TABLE: Table = Table {
     key: 2,
     asked: &["expires"],
     times: &["starts", "expires"],
-    history: true,
+    fleeting: &[],
     collect,
 };
 
@@ -51,8 +50,8 @@ fn collect(machine: &dyn Machine) -> Result<Vec<Row>, String> {
                 certificate.subject.into(),
                 certificate.names.join(" ").into(),
                 certificate.issuer.into(),
-                seconds(certificate.starts).into(),
-                seconds(certificate.expires).into(),
+                certificate.starts.into(),
+                certificate.expires.into(),
                 i64::from(certificate.authority).into(),
             ]);
         }

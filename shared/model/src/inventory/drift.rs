@@ -1,7 +1,6 @@
 //! What is otherwise than the last applied catalog says.
 
 use super::{Machine, Row, Table, column};
-use crate::time::Timestamp;
 
 pub(super) const TABLE: Table = Table {
     name: "drift",
@@ -26,7 +25,7 @@ pub(super) const TABLE: Table = Table {
     key: 1,
     asked: &[],
     times: &["since"],
-    history: true,
+    fleeting: &["diff"],
     collect,
 };
 
@@ -37,7 +36,7 @@ fn collect(machine: &dyn Machine) -> Result<Vec<Row>, String> {
             "catalog".into(),
             None::<String>.into(),
             "unknown".into(),
-            seconds(blind.since).into(),
+            blind.since.into(),
             blind.why.into(),
             None::<String>.into(),
         ]
@@ -47,14 +46,10 @@ fn collect(machine: &dyn Machine) -> Result<Vec<Row>, String> {
             id.to_string().into(),
             drifted.formula.to_string().into(),
             drifted.state.word().into(),
-            seconds(drifted.since).into(),
+            drifted.since.into(),
             drifted.how.into(),
             drifted.diff.into(),
         ]
     });
     Ok(blind.into_iter().chain(drifted).collect())
-}
-
-pub(super) fn seconds(at: Timestamp) -> i64 {
-    at.as_secs()
 }

@@ -1,6 +1,5 @@
 //! What nodes have mended by themselves.
 
-use super::drift::seconds;
 use super::{Machine, Row, Table, column};
 
 pub(super) const TABLE: Table = Table {
@@ -17,7 +16,7 @@ pub(super) const TABLE: Table = Table {
     key: 1,
     asked: &[],
     times: &["at", "since"],
-    history: true,
+    fleeting: &[],
     collect,
 };
 
@@ -26,8 +25,8 @@ fn collect(machine: &dyn Machine) -> Result<Vec<Row>, String> {
         vec![
             id.to_string().into(),
             healed.formula.to_string().into(),
-            seconds(healed.at).into(),
-            seconds(healed.since).into(),
+            healed.at.into(),
+            healed.since.into(),
             i64::from(healed.times).into(),
             healed.how.into(),
         ]

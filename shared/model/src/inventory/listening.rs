@@ -21,7 +21,7 @@ pub(super) const TABLE: Table = Table {
     key: 4,
     asked: &[],
     times: &[],
-    history: true,
+    fleeting: &[],
     collect,
 };
 

@@ -15,7 +15,7 @@ pub(super) const TABLE: Table = Table {
     key: 1,
     asked: &[],
     times: &[],
-    history: false,
+    fleeting: &["value"],
     collect,
 };
 

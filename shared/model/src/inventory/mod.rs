@@ -27,6 +27,7 @@ mod views;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+use crate::time::Timestamp;
 
 pub use machine::{Certificate, Kind, Machine, Unit};
 pub use views::{VIEWS, View};
@@ -68,8 +69,8 @@ pub struct Table {
     pub asked: &'static [&'static str],
     /// Columns that are times: seconds since 1970 in a cell, RFC 3339 in an answer.
     pub times: &'static [&'static str],
-    /// Whether what becomes different is kept: not where that is all the time.
-    pub history: bool,
+    /// Columns that may become different all the time: of those no history is kept.
+    pub fleeting: &'static [&'static str],
     pub collect: fn(&dyn Machine) -> Result<Vec<Row>, String>,
 }
 
@@ -199,6 +200,23 @@ impl From<String> for Cell {
 impl From<i64> for Cell {
     fn from(number: i64) -> Self {
         Self::Integer(number)
+    }
+}
+
+/// As a column of a table's `times` has it.
+impl From<Timestamp> for Cell {
+    fn from(at: Timestamp) -> Self {
+        Self::Integer(at.as_secs())
+    }
+}
+
+impl From<&Cell> for serde_json::Value {
+    fn from(cell: &Cell) -> Self {
+        match cell {
+            Cell::Null => Self::Null,
+            Cell::Integer(number) => (*number).into(),
+            Cell::Text(text) => text.as_str().into(),
+        }
     }
 }
 

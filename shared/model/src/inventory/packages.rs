@@ -16,7 +16,7 @@ pub(super) const TABLE: Table = Table {
     key: 2,
     asked: &["source"],
     times: &[],
-    history: true,
+    fleeting: &[],
     collect,
 };
 

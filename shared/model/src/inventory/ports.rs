@@ -13,7 +13,7 @@ pub(super) const TABLE: Table = Table {
     key: 3,
     asked: &[],
     times: &[],
-    history: true,
+    fleeting: &[],
     collect,
 };
 

@@ -14,7 +14,7 @@ pub(super) const TABLE: Table = Table {
     key: 1,
     asked: &[],
     times: &[],
-    history: true,
+    fleeting: &[],
     collect,
 };
 

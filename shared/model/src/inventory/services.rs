@@ -18,7 +18,7 @@ pub(super) const TABLE: Table = Table {
     key: 1,
     asked: &[],
     times: &[],
-    history: true,
+    fleeting: &[],
     collect,
 };
 
