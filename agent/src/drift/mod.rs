@@ -81,28 +81,30 @@ impl Drift {
         let _ = self.asks.send(Ask::Pause(until)).await;
     }
 
-    /// Whether a job changes the machine, for [`job_is_over`].
+    /// Counts jobs that may have changed the machine, for [`Drift::job_is_over`].
     pub(crate) fn jobs(&self) -> signal::Receiver<u64> {
-        self.turn.epochs()
+        self.turn.changes()
+    }
+
+    /// Waits until no job has been at work for a while, after at least one has changed something since
+    /// the last time.
+    pub(crate) async fn job_is_over(&self, jobs: &mut signal::Receiver<u64>, quiet: Duration) {
+        if jobs.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+        let mut epochs = self.turn.epochs();
+        loop {
+            let busy = is_busy(*epochs.borrow_and_update());
+            tokio::select! {
+                changed = epochs.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(quiet), if !busy => return jobs.mark_unchanged(),
+            }
+        }
     }
 
     /// Changes whenever the ledger does.
     pub(crate) fn changed(&self) -> signal::Receiver<u64> {
         self.changed.clone()
-    }
-}
-
-/// Waits until no job has changed the machine for a while, after at least one has since the last time.
-pub(crate) async fn job_is_over(jobs: &mut signal::Receiver<u64>, quiet: Duration) {
-    if jobs.changed().await.is_err() {
-        return std::future::pending().await;
-    }
-    loop {
-        let busy = is_busy(*jobs.borrow_and_update());
-        tokio::select! {
-            changed = jobs.changed() => if changed.is_err() { return },
-            () = tokio::time::sleep(quiet), if !busy => return,
-        }
     }
 }
 

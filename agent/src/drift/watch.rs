@@ -76,6 +76,8 @@ struct State {
     next: Instant,
     /// When a job last began or ended, as far as this life of the agent knows.
     job: Instant,
+    /// How many jobs had changed something by then.
+    changes: u64,
     work: Option<Work>,
     /// Ends what is being mended, after the resource at hand.
     cut: CancellationToken,
@@ -120,6 +122,7 @@ pub(super) async fn run(watch: Watch, stop: CancellationToken) {
         began: now,
         next: now,
         job: now,
+        changes: 0,
         work: None,
         cut: CancellationToken::new(),
         epoch: 0,
@@ -210,14 +213,21 @@ impl State {
         }
     }
 
-    /// A job has begun, or ended: what it changes is what is wanted.
+    /// A job has begun, or ended. What it changes is what is wanted; where everything was as it should be,
+    /// by this catalog, there is nothing to look for.
     fn job(&mut self, epoch: u64) {
-        self.changed = None;
         self.job = Instant::now();
         if is_busy(epoch) {
             self.cut.cancel();
-        } else {
-            self.unkept |= self.ledger.forgive();
+            return;
+        }
+        self.unkept |= self.ledger.forgive();
+        let changes = *self.place.turn.changes().borrow();
+        let quiet = std::mem::replace(&mut self.changes, changes) == changes;
+        if !quiet {
+            self.changed = None;
+        }
+        if !quiet || !self.ledger.is_clean() {
             self.next = self.job + AFTER_JOB;
         }
     }

@@ -15,6 +15,7 @@ use super::worker::Place;
 use super::{act, apply, execute, health, plan, reboot, restart};
 use crate::clock;
 use crate::host::{Issuer, RealHost};
+use crate::state::applied::Applied;
 
 /// What every job has at hand.
 pub(super) struct Task {
@@ -149,15 +150,27 @@ impl Task {
         deadline: Timestamp,
         job: impl FnOnce(&mut RealHost, Reporter) -> Result<JobResult, Refusal> + Send + 'static,
     ) -> JobResult {
-        let _turn = self.place.turn.for_job().await;
+        let mut turn = self.place.turn.for_job().await;
         if self.cancel.is_set() {
+            turn.nothing_changed();
             return JobResult::Cancelled(None);
         }
         if clock::now() > deadline {
+            turn.nothing_changed();
             let why = "its deadline passed while something was being mended on this machine";
             return JobResult::Failed(why.to_owned());
         }
-        self.on_thread(id, job).await
+        let applied = Applied::new(&self.place.state);
+        let before = applied.digest().ok();
+        let result = self.on_thread(id, job).await;
+        // In sync, with the catalog that was the node's own already.
+        if matches!(&result, JobResult::Applied(report) if report.succeeded() && report.changed() == 0)
+            && matches!(applied.begun(), Ok(None))
+            && applied.digest().ok() == before
+        {
+            turn.nothing_changed();
+        }
+        result
     }
 
     /// The synchronous part, on a thread of its own with a host of its own. A transaction that an

@@ -10,11 +10,14 @@ pub(crate) struct Turn {
     lock: Arc<Mutex<()>>,
     /// Raised when a job begins to change the machine, and when it ends: odd while one does.
     epoch: Arc<watch::Sender<u64>>,
+    /// Counts jobs that may have changed something.
+    changes: Arc<watch::Sender<u64>>,
 }
 
 /// A job's turn, until it is dropped.
 pub(crate) struct Taken {
-    epoch: Arc<watch::Sender<u64>>,
+    turn: Turn,
+    changed: bool,
     _guard: OwnedMutexGuard<()>,
 }
 
@@ -23,6 +26,7 @@ impl Turn {
         Self {
             lock: Arc::default(),
             epoch: Arc::new(watch::channel(0).0),
+            changes: Arc::new(watch::channel(0).0),
         }
     }
 
@@ -30,10 +34,10 @@ impl Turn {
     pub(crate) async fn for_job(&self) -> Taken {
         // Said before it is waited for: what is seen from here on decides nothing.
         self.epoch.send_modify(|epoch| *epoch += 1);
-        let epoch = Arc::clone(&self.epoch);
         let guard = Arc::clone(&self.lock).lock_owned().await;
         Taken {
-            epoch,
+            turn: self.clone(),
+            changed: true,
             _guard: guard,
         }
     }
@@ -47,11 +51,25 @@ impl Turn {
     pub(crate) fn epochs(&self) -> watch::Receiver<u64> {
         self.epoch.subscribe()
     }
+
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+}
+
+impl Taken {
+    /// Everything was as it should be: nobody needs to look again.
+    pub(crate) fn nothing_changed(&mut self) {
+        self.changed = false;
+    }
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        self.epoch.send_modify(|epoch| *epoch += 1);
+        if self.changed {
+            self.turn.changes.send_modify(|changes| *changes += 1);
+        }
+        self.turn.epoch.send_modify(|epoch| *epoch += 1);
     }
 }
 
@@ -73,6 +91,11 @@ mod tests {
         let job = turn.for_job().await;
         assert!(is_busy(*turn.epochs().borrow()));
         drop(job);
+        assert_eq!(*turn.changes().borrow(), 1);
+        let mut quiet = turn.for_job().await;
+        quiet.nothing_changed();
+        drop(quiet);
+        assert_eq!(*turn.changes().borrow(), 1);
         assert!(turn.for_mending(epoch).await.is_none());
         let now = *turn.epochs().borrow();
         assert!(!is_busy(now) && turn.for_mending(now).await.is_some());

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::session::ask;
 use crate::backoff::fraction;
 use crate::config::Config;
-use crate::drift::{Drift, Pace, job_is_over};
+use crate::drift::{Drift, Pace};
 use crate::host::ThisMachine;
 use crate::{facts, memory};
 
@@ -90,7 +90,7 @@ impl Reporter {
             tokio::select! {
                 () = sleep(EVERY.mul_f64(0.5 + fraction())) => {}
                 // What it has brought is told at once.
-                () = job_is_over(&mut jobs, AFTER_JOB) => {}
+                () = self.drift.job_is_over(&mut jobs, AFTER_JOB) => {}
             }
         }
     }

@@ -184,6 +184,12 @@ impl Ledger {
         !std::mem::take(&mut self.tries).is_empty()
     }
 
+    /// Nothing is known to be otherwise.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.blind.is_none() && self.drifted.is_empty()
+    }
+
     /// Until when nothing is mended.
     #[must_use]
     pub const fn paused_until(&self) -> Option<Timestamp> {
