@@ -26,7 +26,7 @@ pub(crate) use self::pace::Pace;
 use crate::jobs::{Place, Turn, is_busy};
 
 /// How long whoever asks for a look waits for it.
-const LOOK: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_secs(10);
 
 /// How the rest of the agent talks to the watch. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -32,6 +32,9 @@ const UNDER_WAY: Duration = Duration::from_secs(300);
 /// drift, and nothing that systemd is about to start is to be mended.
 const START: Duration = Duration::from_secs(120);
 
+/// A look that takes longer waits for something that does not answer: guards have their own limits.
+const SLOW: Duration = Duration::from_secs(60);
+
 /// While somebody else installs packages.
 const NOT_NOW: Duration = Duration::from_secs(15);
 
@@ -78,6 +81,8 @@ struct State {
     job: Instant,
     /// How many jobs had changed something by then.
     changes: u64,
+    /// When a look that is under way has taken too long.
+    slow: Instant,
     work: Option<Work>,
     /// Ends what is being mended, after the resource at hand.
     cut: CancellationToken,
@@ -123,6 +128,7 @@ pub(super) async fn run(watch: Watch, stop: CancellationToken) {
         next: now,
         job: now,
         changes: 0,
+        slow: now,
         work: None,
         cut: CancellationToken::new(),
         epoch: 0,
@@ -150,6 +156,7 @@ pub(super) async fn run(watch: Watch, stop: CancellationToken) {
                 state.done(done, epoch).await;
             }
             () = sleep_until(due), if idle => state.look(*epochs.borrow()),
+            () = sleep_until(state.slow), if state.is_slow_to_come() => state.dim().await,
         }
     }
     // What is being mended is not left half done.
@@ -272,9 +279,24 @@ impl State {
         let patient = self.began.elapsed() < START;
         let kernel = self.files.kernel();
         self.epoch = epoch;
+        self.slow = now + SLOW;
         self.work = Some(Work::Looking(spawn_blocking(move || {
             look::look(&place, ledger, &scope, &kernel, patient)
         })));
+    }
+
+    /// Nobody was told yet that a look does not end.
+    fn is_slow_to_come(&self) -> bool {
+        matches!(self.work, Some(Work::Looking(_))) && self.ledger.blind.is_none()
+    }
+
+    /// A thread that waits for a dead file system cannot be ended, and a second one would wait as well.
+    async fn dim(&mut self) {
+        let why = "a look at this machine does not end: does a mount hang?";
+        tracing::warn!(why);
+        let mut ledger = self.ledger.clone();
+        ledger.dimmed(why.to_owned(), clock::now());
+        self.store(ledger).await;
     }
 
     async fn done(&mut self, done: Done, epoch: u64) {

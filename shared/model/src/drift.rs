@@ -172,11 +172,16 @@ impl Ledger {
         self.tries.retain(|id, _| known(id));
     }
 
-    /// Nothing can be said for this reason.
+    /// Nothing can be said for this reason, and what was said is no longer so.
     pub fn blinded(&mut self, why: String, now: Timestamp) {
+        self.dimmed(why, now);
+        self.drifted.clear();
+    }
+
+    /// Nothing new can be said for this reason.
+    pub fn dimmed(&mut self, why: String, now: Timestamp) {
         let since = self.blind.as_ref().map_or(now, |blind| blind.since);
         self.blind = Some(Blind { since, why });
-        self.drifted.clear();
     }
 
     /// An operator has done something: whoever was fought may be so again. Whether anybody was.
