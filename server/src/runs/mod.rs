@@ -46,7 +46,7 @@ use crate::clock;
 use crate::config::Limits;
 use crate::fleet::FleetHandle;
 use crate::secrets::Secrets;
-use crate::store::{Recorded, Store, StoreError};
+use crate::store::{Store, StoreError};
 pub(crate) use live::Watching;
 pub(crate) use start::StartError;
 
@@ -132,10 +132,10 @@ impl Runs {
             .store
             .record_result(node.clone(), job, result.clone(), at)
             .await?;
-        // Health is not kept, and what comes twice was handed over the first time.
-        if recorded != Recorded::Duplicate {
-            shared.live.deliver(node, job, result);
-        }
+        tracing::debug!(%node, step = job.step, ?recorded, "a result");
+        // Also what is recorded already: whoever recorded it may not have come to hand it over
+        // yet, and an agent forgets what is acknowledged.
+        shared.live.deliver(node, job, result);
         Ok(())
     }
 

@@ -28,7 +28,7 @@ mod tests;
 pub(crate) use audit::AuditEntry;
 pub(crate) use blobs::{BlobError, CatalogBlobs};
 pub(crate) use enrolment::{NewNode, Pending};
-pub(crate) use jobs::{JobKind, Recorded};
+pub(crate) use jobs::JobKind;
 pub(crate) use nodes::{NodeRecord, Registered};
 pub(crate) use operators::OperatorRecord;
 pub(crate) use query::{Asked, QueryError, query};
