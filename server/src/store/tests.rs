@@ -15,11 +15,11 @@ use brine_wire::job::{JobId, JobResult, RunId};
 use brine_wire::operator::Paused;
 use brine_wire::run::{Happening, NodeState, RunKind, RunPhase};
 
-use super::{
-    AuditEntry, CatalogBlobs, JobKind, NewNode, NewRun, NodeUpdate, RunCatalog, Store,
-    StoreError, TokenRecord,
-};
 use super::jobs::Recorded;
+use super::{
+    AuditEntry, CatalogBlobs, JobKind, NewNode, NewRun, NodeUpdate, RunCatalog, Store, StoreError,
+    TokenRecord,
+};
 use crate::enrol::{Asked, Decision};
 
 pub(super) const NOW: Timestamp = Timestamp::from_secs(1_000_000);
