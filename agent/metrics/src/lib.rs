@@ -1,0 +1,22 @@
+//! The machine's metrics: names, labels, types, help and values of node_exporter's collectors, so that dashboards and
+//! alerts written for it work unchanged.
+//!
+//! ```text
+//! collector   what a collector is: its name, its options, how it is made
+//! collectors/ one file each, and the list of them
+//! roots       where /proc, /sys and / are, and how files under them are read
+//! pattern     the include and exclude filters
+//! options     what the command line says of collectors
+//! scrape      all of them in turn, each with a deadline, and what is said of a scrape itself
+//! ```
+
+pub mod collector;
+mod collectors;
+pub mod options;
+mod pattern;
+mod roots;
+mod scrape;
+
+pub use collectors::COLLECTORS;
+pub use roots::Roots;
+pub use scrape::{Scraper, Selection, UnknownCollector};

@@ -1,0 +1,248 @@
+//! Families are gathered in any order and written by name, each with its samples in one place.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use crate::number::Number;
+
+/// What a family's numbers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+    Summary,
+    Untyped,
+}
+
+impl Kind {
+    /// The format's word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+            Self::Summary => "summary",
+            Self::Untyped => "untyped",
+        }
+    }
+}
+
+/// Samples of one name.
+#[derive(Debug, Clone)]
+pub struct Family {
+    name: Cow<'static, str>,
+    help: Cow<'static, str>,
+    kind: Kind,
+    /// Lines.
+    samples: String,
+}
+
+impl Family {
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// One answer to a scrape, or a part of one.
+#[derive(Debug, Clone, Default)]
+pub struct Exposition {
+    families: Vec<Family>,
+    places: HashMap<Cow<'static, str>, usize>,
+}
+
+impl Exposition {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The family of this name. Whoever names it first says what it is: kind and help of later calls are not looked at.
+    pub fn family(
+        &mut self,
+        name: impl Into<Cow<'static, str>>,
+        kind: Kind,
+        help: impl Into<Cow<'static, str>>,
+    ) -> Samples<'_> {
+        let name = name.into();
+        let place = match self.places.get(&name) {
+            Some(place) => *place,
+            None => {
+                self.places.insert(name.clone(), self.families.len());
+                self.families.push(Family {
+                    name,
+                    help: help.into(),
+                    kind,
+                    samples: String::new(),
+                });
+                self.families.len() - 1
+            }
+        };
+        Samples(&mut self.families[place])
+    }
+
+    pub fn gauge(
+        &mut self,
+        name: impl Into<Cow<'static, str>>,
+        help: impl Into<Cow<'static, str>>,
+    ) -> Samples<'_> {
+        self.family(name, Kind::Gauge, help)
+    }
+
+    pub fn counter(
+        &mut self,
+        name: impl Into<Cow<'static, str>>,
+        help: impl Into<Cow<'static, str>>,
+    ) -> Samples<'_> {
+        self.family(name, Kind::Counter, help)
+    }
+
+    pub fn untyped(
+        &mut self,
+        name: impl Into<Cow<'static, str>>,
+        help: impl Into<Cow<'static, str>>,
+    ) -> Samples<'_> {
+        self.family(name, Kind::Untyped, help)
+    }
+
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.places.contains_key(name)
+    }
+
+    /// Takes over another part's samples, family by family.
+    pub fn absorb(&mut self, part: Self) {
+        for family in part.families {
+            match self.places.get(&family.name) {
+                Some(place) => self.families[*place].samples.push_str(&family.samples),
+                None => {
+                    self.places.insert(family.name.clone(), self.families.len());
+                    self.families.push(family);
+                }
+            }
+        }
+    }
+
+    /// The whole as text, by name; families without samples are left out.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut families: Vec<&Family> = self.families.iter().collect();
+        families.retain(|family| !family.samples.is_empty());
+        families.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        let size = families
+            .iter()
+            .map(|family| family.samples.len() + 2 * family.name.len() + family.help.len() + 32);
+        let mut text = String::with_capacity(size.sum());
+        for family in families {
+            text.push_str("# HELP ");
+            text.push_str(&family.name);
+            text.push(' ');
+            escape(&family.help, false, &mut text);
+            text.push_str("\n# TYPE ");
+            text.push_str(&family.name);
+            text.push(' ');
+            text.push_str(family.kind.word());
+            text.push('\n');
+            text.push_str(&family.samples);
+        }
+        text
+    }
+}
+
+/// Where samples of one family are added.
+#[derive(Debug)]
+pub struct Samples<'a>(&'a mut Family);
+
+impl Samples<'_> {
+    /// A sample: the same labels come once in a family.
+    pub fn add(&mut self, labels: &[(&str, &str)], value: impl Number) -> &mut Self {
+        self.suffixed("", labels, value)
+    }
+
+    /// A sample of a histogram or summary: `_bucket`, `_sum` and `_count` behind the name.
+    pub fn suffixed(
+        &mut self,
+        suffix: &str,
+        labels: &[(&str, &str)],
+        value: impl Number,
+    ) -> &mut Self {
+        let Family { name, samples, .. } = &mut *self.0;
+        samples.reserve(name.len() + suffix.len() + 32 + 24 * labels.len());
+        samples.push_str(name);
+        samples.push_str(suffix);
+        for (place, (label, word)) in labels.iter().enumerate() {
+            samples.push(if place == 0 { '{' } else { ',' });
+            samples.push_str(label);
+            samples.push_str("=\"");
+            escape(word, true, samples);
+            samples.push('"');
+        }
+        if !labels.is_empty() {
+            samples.push('}');
+        }
+        samples.push(' ');
+        value.write(samples);
+        samples.push('\n');
+        self
+    }
+}
+
+fn escape(word: &str, quotes: bool, text: &mut String) {
+    if !word.contains(['\\', '\n', '"']) {
+        text.push_str(word);
+        return;
+    }
+    for letter in word.chars() {
+        match letter {
+            '\\' => text.push_str("\\\\"),
+            '\n' => text.push_str("\\n"),
+            '"' if quotes => text.push_str("\\\""),
+            other => text.push(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_are_written_by_name_and_samples_stay_together() {
+        let mut all = Exposition::new();
+        all.gauge("node_b", "B.").add(&[], 1_u64);
+        all.counter("node_a_total", "A \"quoted\"\nline\\.")
+            .add(&[("device", "eth0")], 2.5)
+            .add(&[("device", "we\"ird\\\n"), ("more", "")], 0_u64);
+        let mut part = Exposition::new();
+        part.gauge("node_b", "B.").add(&[("x", "y")], 3_u64);
+        part.gauge("node_none", "Has no sample.");
+        all.absorb(part);
+        assert_eq!(
+            all.text(),
+            r#"# HELP node_a_total A "quoted"\nline\\.
+# TYPE node_a_total counter
+node_a_total{device="eth0"} 2.5
+node_a_total{device="we\"ird\\\n",more=""} 0
+# HELP node_b B.
+# TYPE node_b gauge
+node_b 1
+node_b{x="y"} 3
+"#
+        );
+    }
+
+    #[test]
+    fn histograms_have_suffixes() {
+        let mut all = Exposition::new();
+        all.family("wait_seconds", Kind::Histogram, "Waiting.")
+            .suffixed("_bucket", &[("le", "+Inf")], 1_u64)
+            .suffixed("_sum", &[], 0.5)
+            .suffixed("_count", &[], 1_u64);
+        assert_eq!(
+            all.text(),
+            "# HELP wait_seconds Waiting.\n# TYPE wait_seconds histogram\nwait_seconds_bucket{le=\"+Inf\"} 1\nwait_seconds_sum 0.5\nwait_seconds_count 1\n"
+        );
+    }
+}

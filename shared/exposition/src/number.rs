@@ -1,0 +1,153 @@
+//! Numbers as Go's `strconv.FormatFloat(value, 'g', -1, 64)` writes them: the shortest digits that read back as the
+//! same number, with an exponent from a million on and below a ten-thousandth.
+
+use std::fmt::Write as _;
+
+/// What a sample's value may be. All are written as the 64-bit float that they become in a database.
+pub trait Number: Copy {
+    fn write(self, text: &mut String);
+}
+
+/// From here on there is an exponent.
+const EXPONENT_FROM: u64 = 1_000_000;
+
+impl Number for f64 {
+    fn write(self, text: &mut String) {
+        if self.is_nan() {
+            text.push_str("NaN");
+        } else if self.is_infinite() {
+            text.push_str(if self > 0.0 { "+Inf" } else { "-Inf" });
+        } else if self == 0.0 {
+            text.push('0');
+        } else if (1e-4..1e6).contains(&self.abs()) {
+            let _ = write!(text, "{self}");
+        } else {
+            scientific(self, text);
+        }
+    }
+}
+
+/// At least two digits of exponent, with its sign.
+fn scientific(value: f64, text: &mut String) {
+    let begin = text.len();
+    let _ = write!(text, "{value:e}");
+    let Some(at) = text[begin..].rfind('e').map(|at| begin + at) else {
+        return;
+    };
+    let exponent = text.split_off(at);
+    let digits = &exponent[1..];
+    let (sign, digits) = match digits.strip_prefix('-') {
+        Some(digits) => ('-', digits),
+        None => ('+', digits),
+    };
+    text.push('e');
+    text.push(sign);
+    if digits.len() < 2 {
+        text.push('0');
+    }
+    text.push_str(digits);
+}
+
+impl Number for u64 {
+    fn write(self, text: &mut String) {
+        if self < EXPONENT_FROM {
+            let _ = write!(text, "{self}");
+        } else {
+            #[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
+            scientific(self as f64, text);
+        }
+    }
+}
+
+impl Number for i64 {
+    fn write(self, text: &mut String) {
+        if self < 0 {
+            text.push('-');
+        }
+        self.unsigned_abs().write(text);
+    }
+}
+
+impl Number for u32 {
+    fn write(self, text: &mut String) {
+        u64::from(self).write(text);
+    }
+}
+
+impl Number for i32 {
+    fn write(self, text: &mut String) {
+        i64::from(self).write(text);
+    }
+}
+
+impl Number for usize {
+    fn write(self, text: &mut String) {
+        (self as u64).write(text);
+    }
+}
+
+/// 1 or 0.
+impl Number for bool {
+    fn write(self, text: &mut String) {
+        text.push(if self { '1' } else { '0' });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text(value: impl Number) -> String {
+        let mut text = String::new();
+        value.write(&mut text);
+        text
+    }
+
+    #[test]
+    fn as_prometheus_libraries_write_them() {
+        // Each was printed by strconv.FormatFloat.
+        let cases = [
+            (0.0, "0"),
+            (1.0, "1"),
+            (-1.0, "-1"),
+            (0.25, "0.25"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (0.000_012_5, "1.25e-05"),
+            (204_022.0, "204022"),
+            (999_999.0, "999999"),
+            (999_999.5, "999999.5"),
+            (1_000_000.0, "1e+06"),
+            (1_795_716_416.0, "1.795716416e+09"),
+            (2_097_152.0, "2.097152e+06"),
+            (1e21, "1e+21"),
+            (1e100, "1e+100"),
+            (18_446_744_073_709_551_615.0, "1.8446744073709552e+19"),
+            (123_456.78, "123456.78"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(text(value), expected);
+        }
+        assert_eq!(text(u64::MAX), "1.8446744073709552e+19");
+        assert_eq!(text(-1_500_000_i64), "-1.5e+06");
+        assert_eq!(text(true), "1");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_back_is_the_same(value in any::<f64>()) {
+            prop_assume!(value.is_finite());
+            prop_assert_eq!(text(value).parse::<f64>().unwrap(), value);
+        }
+
+        #[test]
+        fn integers_are_written_as_floats(value in any::<u64>()) {
+            prop_assert_eq!(text(value), text(value as f64));
+        }
+    }
+}
