@@ -1,6 +1,7 @@
 //! What was said of a collector: its own options, by name.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::collector::{Definition, Value};
 
@@ -53,6 +54,27 @@ impl Options {
             (None, Some(Value::Switch(on))) => on,
             _ => false,
         }
+    }
+
+    /// Seconds, or a number with `ms`, `s`, `m` or `h` behind it.
+    ///
+    /// # Errors
+    /// It is none of them.
+    pub fn duration(&self, option: &str) -> Result<Duration, Invalid> {
+        let text = self.text(option);
+        let end = text
+            .find(|letter: char| letter.is_ascii_alphabetic())
+            .unwrap_or(text.len());
+        let unit = match &text[end..] {
+            "ms" => 0.001,
+            "" | "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => f64::NAN,
+        };
+        let seconds = text[..end].parse::<f64>().unwrap_or(f64::NAN) * unit;
+        Duration::try_from_secs_f64(seconds)
+            .map_err(|_| self.invalid(option, format!("`{text}` is no duration: 500ms, 2s, 1m")))
     }
 
     #[must_use]

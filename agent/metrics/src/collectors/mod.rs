@@ -2,10 +2,11 @@
 
 use crate::collector::Definition;
 
+mod filesystem;
 mod loadavg;
 
 /// By name.
-pub static COLLECTORS: &[Definition] = &[loadavg::DEFINITION];
+pub static COLLECTORS: &[Definition] = &[filesystem::DEFINITION, loadavg::DEFINITION];
 
 #[cfg(test)]
 pub(crate) mod tests {
