@@ -1,8 +1,9 @@
 //! The command line. Data goes to stdout, everything else to stderr.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use brine_model::inventory::{Cell, TABLES, Table};
@@ -13,6 +14,8 @@ use serde_json::{Value, json};
 use crate::config::Config;
 use crate::doctor::{self, Check};
 use crate::host::{ThisMachine, Transaction};
+use crate::metrics::flags::Flags;
+use crate::metrics::{Own, Scrape};
 use crate::{VERSION, facts, state};
 
 /// Makes this machine match what its Brine server says it must be.
@@ -42,6 +45,21 @@ enum Verb {
         #[arg(value_name = "TABLE", value_parser = table_names())]
         tables: Vec<String>,
     },
+    /// Print this machine's metrics, as the agent's endpoint tells them
+    #[command(after_help = METRICS)]
+    Metrics {
+        /// Take the flags from this file instead, as the agent takes them from /etc/brine/metrics.conf
+        #[arg(long, value_name = "FILE")]
+        flags_file: Option<PathBuf>,
+        /// Only say whether the flags make sense
+        #[arg(long)]
+        check: bool,
+        /// Only these collectors, of those that run
+        #[arg(long, value_name = "COLLECTOR")]
+        collect: Vec<String>,
+        #[command(flatten)]
+        flags: Box<Flags>,
+    },
     /// Print the version
     Version,
     /// What the transient unit runs: the package transaction in this directory
@@ -55,7 +73,36 @@ Examples:
   brine-agent facts packages     # a table of the inventory
   brine-agent facts all";
 
+const METRICS: &str = "\
+Names, labels and values are those of node_exporter; so are the flags. The agent serves them at /metrics where
+/etc/brine/metrics.conf has a line --web.listen-address=HOST:PORT; it reads that file again when it changes.
+
+Examples:
+  brine-agent metrics                                        # one scrape of this machine
+  brine-agent metrics --collect filesystem --collect netdev
+  brine-agent metrics --path.procfs=/host/proc --path.sysfs=/host/sys --path.rootfs=/host
+  brine-agent metrics --check --flags-file /etc/brine/metrics.conf";
+
 const ALL: &str = "all";
+
+/// How long `metrics` may take.
+const SCRAPE: Duration = Duration::from_secs(30);
+
+fn scrape(flags: Flags, only: &[String], config: &Config) -> anyhow::Result<String> {
+    let own = Own {
+        root: config.root.clone(),
+        state: config.state.clone(),
+        link: None,
+    };
+    Ok(Scrape::new(flags, own)?.text(only, SCRAPE)?)
+}
+
+/// The flags in a file.
+fn flags_of(file: &Path) -> anyhow::Result<Flags> {
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    Flags::parse(&text).map_err(|why| anyhow::anyhow!("{}: {why}", file.display()))
+}
 
 fn table_names() -> PossibleValuesParser {
     let names = TABLES.iter().map(|table| table.name);
@@ -130,6 +177,21 @@ pub fn main(cli: Cli) -> anyhow::Result<ExitCode> {
                 inventory(&tables, &config)
             };
             print(&(serde_json::to_string_pretty(&told)? + "\n"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Metrics {
+            flags_file,
+            check,
+            collect,
+            flags,
+        } => {
+            let flags = match flags_file {
+                Some(file) => flags_of(&file)?,
+                None => *flags,
+            };
+            if !check {
+                print(&scrape(flags, &collect, &config)?)?;
+            }
             Ok(ExitCode::SUCCESS)
         }
         Verb::Version => {

@@ -8,12 +8,13 @@
 //! drift    what others change between applies: seen, told, mended
 //! state    the agent's own files
 //! facts    what the machine is
+//! metrics  the machine's metrics, and the agent's own, for whoever scrapes
 //! doctor   what keeps this agent from its server, checked one by one
 //! ```
 //!
 //! The link and the jobs know each other only by handles: a lost connection never touches a job.
 //! There is deliberately no configuration file: an agent gets a join token, the rest comes from
-//! the server.
+//! the server. Who may have its metrics is a file of its catalog, or of its image.
 
 mod backoff;
 mod boot;
@@ -27,6 +28,7 @@ pub mod host;
 mod jobs;
 mod link;
 mod memory;
+mod metrics;
 mod run;
 pub mod state;
 

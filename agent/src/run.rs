@@ -13,7 +13,7 @@ use crate::link::{self, Link};
 use crate::state::binding::MachineId;
 use crate::state::journal::Journal;
 use crate::state::{State, StateError};
-use crate::{boot, clock};
+use crate::{boot, clock, metrics};
 
 /// How long the last result may take to be delivered before the agent ends; it is kept anyway.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -39,6 +39,12 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let (drift, watch) = drift::new(place.clone());
     let (stop_jobs, stop_link) = (CancellationToken::new(), CancellationToken::new());
     let watching = tokio::spawn(watch.run(stop_jobs.clone()));
+    let own = metrics::Own {
+        root: config.root.clone(),
+        state: config.state.clone(),
+        link: Some(link_seen.clone()),
+    };
+    let metrics = tokio::spawn(metrics::run(config.root.clone(), own, stop_link.clone()));
     let (worker, working) = jobs::start(journal, place, stop_jobs.clone());
     let link = Link {
         drift,
@@ -62,6 +68,9 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     drop(worker);
     if let Err(error) = watching.await {
         tracing::error!(%error, "the watch for drift died");
+    }
+    if let Err(error) = metrics.await {
+        tracing::error!(%error, "the endpoint for metrics died");
     }
     if let Err(error) = working.await {
         tracing::error!(%error, "the worker died");

@@ -16,6 +16,8 @@ pub const CTL_VARIABLE: &str = "BRINE_CTL_CONFIG";
 pub const DEFAULT_DATA: &str = "/var/lib/brine-server";
 pub const DEFAULT_CONFIG: &str = "/etc/brine/server.yaml";
 pub const DEFAULT_CTL: &str = "/etc/brine/ctl.json";
+/// What the shipped library gives the collector of metrics.
+pub const DEFAULT_HTTP_TOKEN: &str = "victoria_metrics.server_token";
 /// Days.
 pub const DEFAULT_HISTORY: u32 = 90;
 pub const DEFAULT_STATES: &str = "/srv/brine/states";
@@ -39,9 +41,46 @@ pub struct Settings {
         skip_serializing_if = "is_default_history"
     )]
     pub history: u32,
+    /// Metrics and service discovery for programs; left out: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<Http>,
     /// How long parts of a run may take.
     #[serde(default, skip_serializing_if = "Timeouts::is_usual")]
     pub timeouts: Timeouts,
+}
+
+/// Where programs ask for metrics and for all nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// TCP address to listen on.
+    pub listen: SocketAddr,
+    /// With a certificate of the authority for what runs on nodes; plainly only on purpose.
+    #[serde(default = "yes")]
+    pub tls: bool,
+    /// Name of the secret that is asked for, `FORMULA.PARAMETER`.
+    #[serde(default = "default_http_token")]
+    pub token: String,
+}
+
+impl Http {
+    /// As usual, but where it listens.
+    #[must_use]
+    pub fn on(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            tls: true,
+            token: default_http_token(),
+        }
+    }
+}
+
+const fn yes() -> bool {
+    true
+}
+
+fn default_http_token() -> String {
+    DEFAULT_HTTP_TOKEN.to_owned()
 }
 
 /// In seconds.

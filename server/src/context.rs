@@ -8,6 +8,7 @@ use brine_transport::join::{InvalidToken, JoinToken, new_secret};
 
 use crate::compile::Compiler;
 use crate::fleet::FleetHandle;
+use crate::meters::Meters;
 use crate::runs::Runs;
 use crate::secrets::Secrets;
 use crate::store::Store;
@@ -20,10 +21,13 @@ pub(crate) struct Context {
     pub compiler: Compiler,
     pub secrets: Arc<Secrets>,
     pub authority: Authority,
+    /// The server's own, DER.
+    pub certificate: Vec<u8>,
     /// Signs what runs on nodes, and never a node or an operator.
     pub workload: Authority,
     /// Turns for queries.
     pub queries: tokio::sync::Semaphore,
+    pub meters: Meters,
     /// Put into join tokens.
     pub addresses: Vec<String>,
 }

@@ -13,7 +13,7 @@ use brine_transport::join::is_server;
 use brine_transport::peer::Peer;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ConfigError, DEFAULT_HISTORY, DEFAULT_STATES, DataPaths, Settings, Timeouts};
+use crate::config::{ConfigError, DEFAULT_HISTORY, DEFAULT_STATES, DataPaths, Http, Settings, Timeouts};
 use crate::files::{self, FileError};
 use crate::serve::{ServeError, identity, workload_authority};
 use crate::store::{AuditEntry, OperatorRecord, Store, StoreError};
@@ -30,6 +30,8 @@ pub struct InitOptions {
     pub states: Option<PathBuf>,
     pub listen: Option<SocketAddr>,
     pub addresses: Vec<String>,
+    /// Where to listen for programs, over HTTP.
+    pub http: Option<SocketAddr>,
 }
 
 /// What there is now, for people.
@@ -237,9 +239,16 @@ fn settings(options: &InitOptions) -> Result<Settings, InitError> {
         states: DEFAULT_STATES.into(),
         addresses: Vec::new(),
         history: DEFAULT_HISTORY,
+        http: None,
         timeouts: Timeouts::default(),
     });
     settings.listen = options.listen.or(settings.listen);
+    if let Some(listen) = options.http {
+        settings.http = Some(match settings.http {
+            Some(known) => Http { listen, ..known },
+            None => Http::on(listen),
+        });
+    }
     if let Some(states) = &options.states {
         settings.states = std::path::absolute(states).map_err(|source| InitError::Directory {
             path: states.clone(),
@@ -375,6 +384,7 @@ mod tests {
             states: Some(root.join("states")),
             listen: Some("127.0.0.1:4640".parse().expect("an address")),
             addresses: vec!["brine.example:4640".into()],
+            http: None,
         };
         let first = init(&data, &options).await.expect("made");
         assert!(first.new_authority && first.new_operator);

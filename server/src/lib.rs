@@ -7,6 +7,7 @@
 //! states      the tree on disk                      secrets    the texts behind references
 //! compile     tree + registry + facts → catalogs    store      SQLite, one thread, one schema
 //! runs        from a wish to its end                rollout    in which order: a pure state machine
+//! web         metrics and service discovery         meters     what it counts of itself
 //! init        makes a server                        commands   the command line
 //! ```
 //!
@@ -27,6 +28,7 @@ mod enrol;
 mod files;
 mod fleet;
 pub mod init;
+mod meters;
 mod notify;
 mod operators;
 mod random;
@@ -37,8 +39,10 @@ mod serve;
 mod states;
 mod store;
 mod target;
+mod web;
 
 pub use serve::{ServeError, Server, run};
+pub use web::HttpError;
 
 /// Of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

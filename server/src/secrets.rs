@@ -155,6 +155,25 @@ impl Secrets {
         })
     }
 
+    /// The text of `formula.parameter` that is nobody's in particular, made up if there is none; none for a name
+    /// that is none. Blocks.
+    ///
+    /// # Errors
+    /// As [`Self::with`].
+    pub(crate) fn common(&self, name: &str) -> Result<Option<SecretText>, SecretsError> {
+        self.with(|session| {
+            let (formula, parameter) = name.split_once('.')?;
+            let known = session
+                .layers
+                .borrow()
+                .common
+                .0
+                .get(formula)
+                .and_then(|texts| texts.get(parameter).cloned());
+            Some(known.unwrap_or_else(|| session.made_up(formula, parameter)))
+        })
+    }
+
     /// Forgets what only this node had: another machine of that name must not get it.
     ///
     /// # Errors
@@ -182,13 +201,17 @@ impl Session<'_> {
         if let Some(text) = self.layers.borrow().get(formula, parameter, node) {
             return Some(text.clone());
         }
-        // Shared by all unless an operator says otherwise: a cluster's members must agree.
+        Some(self.made_up(formula, parameter))
+    }
+
+    /// Shared by all unless an operator says otherwise: a cluster's members must agree.
+    fn made_up(&self, formula: &str, parameter: &str) -> SecretText {
         let text = SecretText::new(random::text(LENGTH));
         let mut layers = self.layers.borrow_mut();
         let texts = layers.common.0.entry(formula.to_owned()).or_default();
         texts.insert(parameter.to_owned(), text.clone());
         self.changed.set(true);
-        Some(text)
+        text
     }
 }
 

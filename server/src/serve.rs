@@ -18,10 +18,12 @@ use crate::compile::Compiler;
 use crate::config::{Config, DataPaths};
 use crate::context::Context;
 use crate::files::{self, FileError};
+use crate::meters::Meters;
 use crate::notify::notify;
 use crate::runs::Runs;
 use crate::secrets::Secrets;
 use crate::store::{Store, StoreError};
+use crate::web::{Endpoint, HttpError};
 use crate::{agents, clock, enrol, fleet, operators};
 
 /// Those who watch a run read its last event.
@@ -65,12 +67,15 @@ pub enum ServeError {
     Bind(#[from] BindError),
     #[error("no address to listen on")]
     NoAddress,
+    #[error(transparent)]
+    Http(#[from] HttpError),
 }
 
 /// A server that listens.
 #[derive(Debug)]
 pub struct Server {
     listener: Listener,
+    web: Option<Endpoint>,
     context: Arc<Context>,
     /// Told to runs when the server stops.
     stopping: CancellationToken,
@@ -124,13 +129,20 @@ impl Server {
             compiler,
             secrets,
             authority,
+            certificate: identity.certificate.clone(),
             workload,
             queries: Semaphore::new(QUERIES),
+            meters: Meters::default(),
             addresses,
         };
         let context = Arc::new(context);
+        let web = match settings.http {
+            Some(http) => Some(Endpoint::bind(http, &context).await?),
+            None => None,
+        };
         Ok(Self {
             listener,
+            web,
             context,
             stopping,
             limit: limits.shutdown,
@@ -147,10 +159,20 @@ impl Server {
         self.listener.local_address()
     }
 
+    /// Where programs ask, if they may.
+    #[must_use]
+    pub fn web_address(&self) -> Option<SocketAddr> {
+        self.web.as_ref().and_then(|web| web.address().ok())
+    }
+
     /// Serves until `shutdown`, then stops within the limit: first no new connections, then runs
     /// are put down where they stand, then everybody is told, then all tasks have ended.
-    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+    pub async fn serve(mut self, shutdown: impl Future<Output = ()>) {
         let mut connections = JoinSet::new();
+        let quiet = CancellationToken::new();
+        if let Some(web) = self.web.take() {
+            connections.spawn(web.serve(Arc::clone(&self.context), quiet.clone()));
+        }
         tokio::pin!(shutdown);
         let mut hourly = tokio::time::interval(FORGETS);
         let mut kept = tokio::time::interval(KEEPS);
@@ -179,6 +201,7 @@ impl Server {
         notify("STOPPING=1");
         let end = Instant::now() + self.limit;
         tracing::info!("stopping");
+        quiet.cancel();
         self.stopping.cancel();
         let runs = self.context.runs.finished();
         if tokio::time::timeout(self.limit / 2, runs).await.is_err() {
@@ -204,6 +227,9 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     match server.local_address() {
         Ok(address) => tracing::info!(%address, version = crate::VERSION, "listening"),
         Err(error) => tracing::warn!(%error, "listening somewhere"),
+    }
+    if let Some(address) = server.web_address() {
+        tracing::info!(%address, "metrics and discovery over HTTP");
     }
     server.serve(shutdown).await;
     Ok(())

@@ -1,5 +1,7 @@
 //! One job, from its materials to its result.
 
+use std::time::Duration;
+
 use brine_model::digest::Digest;
 use brine_model::live::LiveFacts;
 use brine_model::time::Timestamp;
@@ -16,6 +18,7 @@ use super::{act, apply, execute, health, plan, reboot, restart};
 use crate::clock;
 use crate::host::{Issuer, RealHost};
 use crate::state::applied::Applied;
+use crate::state::last::{self, LastApply};
 
 /// What every job has at hand.
 pub(super) struct Task {
@@ -80,11 +83,15 @@ impl Task {
                     part,
                     extent,
                 };
-                self.in_turn(id, deadline, move |host, reporter| {
-                    let materials = Materials::read(&place, catalog, fetched?, secrets)?;
-                    apply::run(&materials, &order, &cancel, host, reporter)
-                })
-                .await
+                let begun = std::time::Instant::now();
+                let result = self
+                    .in_turn(id, deadline, move |host, reporter| {
+                        let materials = Materials::read(&place, catalog, fetched?, secrets)?;
+                        apply::run(&materials, &order, &cancel, host, reporter)
+                    })
+                    .await;
+                self.note(id, &result, begun.elapsed());
+                result
             }
             job::Task::Health(conditions) => {
                 let cancel = self.cancel.clone();
@@ -123,6 +130,23 @@ impl Task {
             }
             // Not done when it returns: see `run`.
             job::Task::Reboot => JobResult::Failed("a reboot has no result of its own".to_owned()),
+        }
+    }
+
+    /// How it went, for those who watch: no job fails because that cannot be noted.
+    fn note(&self, id: JobId, result: &JobResult, took: Duration) {
+        let report = match result {
+            JobResult::Applied(report) | JobResult::Cancelled(Some(report)) => Some(report),
+            _ => None,
+        };
+        let state = &self.place.state;
+        let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let noted = last::read(state).and_then(|before| {
+            let last = LastApply::with(before, id.run, report, clock::now(), took);
+            last::write(state, &last)
+        });
+        if let Err(error) = noted {
+            tracing::warn!(%error, "cannot note how the apply went");
         }
     }
 

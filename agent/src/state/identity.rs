@@ -87,6 +87,7 @@ impl State {
             "secrets",
             "begun",
             "drift",
+            "last",
         ];
         binding::set_aside(&self.directory, files.map(|name| self.path(name)).to_vec())
     }

@@ -7,6 +7,7 @@
 //! applied secrets            the catalog applied last, and the secrets in it
 //! begun                      the catalog that it is on its way to, if it is
 //! drift                      what differs from the catalog applied last, and what was mended
+//! last                       how the last run went here
 //! blobs/DIGEST               catalogs and what they name
 //! jobs/RUN-STEP              journal: accepted, running, result until acknowledged
 //! records/                   what services run on; marks of resources
@@ -21,6 +22,7 @@ pub mod blobs;
 pub mod error;
 pub mod identity;
 pub mod journal;
+pub(crate) mod last;
 pub(crate) mod ledger;
 
 use std::fs::File;

@@ -1,6 +1,7 @@
 //! What an agent asks once it is in. Its node is the one of its certificate, whatever it says.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use brine_model::digest::Digest;
 use brine_model::facts::Facts;
@@ -19,7 +20,10 @@ use crate::store::StoreError;
 const FACTS: usize = 256 << 10;
 
 pub(super) async fn answer(stream: Stream, node: NodeName, context: Arc<Context>) {
-    if let Err(error) = answer_one(stream, &node, &context).await {
+    let begin = Instant::now();
+    let answered = answer_one(stream, &node, &context).await;
+    context.meters.agents.since(begin);
+    if let Err(error) = answered {
         tracing::debug!(%node, %error, "agent request");
     }
 }

@@ -53,6 +53,9 @@ pub enum Command {
         /// [default: this machine's address].
         #[arg(long = "address", value_name = "HOST:PORT")]
         addresses: Vec<String>,
+        /// TCP address for metrics and service discovery over HTTPS [default: none].
+        #[arg(long, value_name = "ADDR:PORT")]
+        http: Option<SocketAddr>,
         /// Where to write the first operator's connection settings.
         #[arg(long, value_name = "FILE", env = CTL_VARIABLE, default_value = DEFAULT_CTL, hide = true)]
         ctl_config: PathBuf,

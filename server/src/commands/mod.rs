@@ -34,6 +34,7 @@ async fn execute(arguments: Arguments) -> anyhow::Result<()> {
             states,
             listen,
             addresses,
+            http,
             ctl_config,
         } => {
             let config = arguments.config;
@@ -43,6 +44,7 @@ async fn execute(arguments: Arguments) -> anyhow::Result<()> {
                 states,
                 listen,
                 addresses,
+                http,
             };
             let done = init::init(&data, &options).await?;
             say(&initialized(&data, &options, &done))

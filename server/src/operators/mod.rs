@@ -13,6 +13,7 @@ mod validate;
 mod watch;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use brine_model::name::OperatorName;
 use brine_transport::closed::Code;
@@ -62,7 +63,9 @@ async fn answer(mut stream: Stream, operator: OperatorName, context: Arc<Context
         if let OperatorRequest::Watch { run, from } = request {
             return watch::watch(stream, run, from, &context).await;
         }
+        let begin = Instant::now();
         let reply = audited(request, &operator, &stream, &context).await;
+        context.meters.operators.since(begin);
         stream.reply(&reply).await
     };
     let answered: Result<(), RequestError> = answered.await;

@@ -56,6 +56,13 @@ pub(crate) struct NodeUpdate {
     pub counts: Option<(u32, u32)>,
 }
 
+/// How many runs there are, by the words of their phases.
+#[derive(Debug, Default)]
+pub(crate) struct RunCounts {
+    pub(crate) open: Vec<(String, u64)>,
+    pub(crate) over: Vec<(String, u64)>,
+}
+
 impl Store {
     /// Records a run and keeps the blobs that its nodes will ask for.
     pub(crate) async fn create_run(
@@ -262,6 +269,29 @@ impl Store {
 
     pub(crate) async fn run_summary(&self, run: RunId) -> Result<Option<RunSummary>, StoreError> {
         self.read(move |db| summary(db, run)).await
+    }
+
+    /// How many runs there are, by the words of their phases.
+    pub(crate) async fn run_counts(&self) -> Result<RunCounts, StoreError> {
+        self.read(|db| {
+            let mut statement =
+                db.prepare_cached("SELECT phase, count(*) FROM runs GROUP BY phase ORDER BY phase")?;
+            let mut rows = statement.query([])?;
+            let mut counts = RunCounts::default();
+            while let Some(row) = rows.next()? {
+                let word: String = row.get(0)?;
+                let count: u64 = row.get(1)?;
+                let phase: RunPhase = from_word("phase", word.clone())?;
+                let side = if phase.is_over() {
+                    &mut counts.over
+                } else {
+                    &mut counts.open
+                };
+                side.push((word, count));
+            }
+            Ok(counts)
+        })
+        .await
     }
 
     /// Runs that are not over.

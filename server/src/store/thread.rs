@@ -5,7 +5,7 @@ use std::fs::{OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use brine_model::name::NodeName;
 use brine_model::time::Timestamp;
@@ -13,6 +13,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{StoreError, inventory, migrations};
+use crate::meters::Histogram;
 
 /// Calls that wait; a caller beyond waits for a place.
 const QUEUE: usize = 1024;
@@ -26,6 +27,8 @@ pub(crate) struct Store {
     pub(super) blobs: PathBuf,
     /// The database itself, for who only reads.
     pub(crate) path: PathBuf,
+    /// How long calls took.
+    pub(crate) timing: Arc<Histogram>,
     /// Who has reported since that was last written: see [`Store::keep_reports`].
     pub(super) reported: Arc<Mutex<BTreeMap<NodeName, Timestamp>>>,
 }
@@ -75,8 +78,14 @@ impl Store {
             work,
             blobs: blobs.to_owned(),
             path: path.to_owned(),
+            timing: Arc::default(),
             reported: Arc::default(),
         })
+    }
+
+    /// Calls that wait for the thread.
+    pub(crate) fn waiting(&self) -> usize {
+        QUEUE - self.work.capacity()
     }
 
     /// Runs `body` in one transaction, committed when it returns `Ok`.
@@ -100,6 +109,7 @@ impl Store {
         behavior: TransactionBehavior,
         body: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let begin = Instant::now();
         let (answer, answered) = oneshot::channel();
         let work: Work = Box::new(move |connection| {
             // A panic in one call must not take the thread, and with it the server, down. The
@@ -118,7 +128,9 @@ impl Store {
             }));
         });
         self.work.send(work).await.map_err(|_| StoreError::Closed)?;
-        answered.await.map_err(|_| StoreError::Closed)?
+        let told = answered.await.map_err(|_| StoreError::Closed)?;
+        self.timing.since(begin);
+        told
     }
 }
 

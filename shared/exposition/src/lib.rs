@@ -5,6 +5,7 @@
 
 mod family;
 mod number;
+pub mod process;
 
 pub use family::{Exposition, Family, Kind, Samples};
 pub use number::Number;

@@ -66,6 +66,16 @@ pub enum State {
 }
 
 impl State {
+    /// Each, in the order of the type.
+    pub const ALL: [Self; 6] = [
+        Self::Left,
+        Self::Healing,
+        Self::Paused,
+        Self::NeedsRun,
+        Self::GivenUp,
+        Self::Unknown,
+    ];
+
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {

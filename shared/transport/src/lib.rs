@@ -29,6 +29,7 @@
 //!             .send(&T)  .receive() -> Option<T>  .receive_last() -> T  .finish()
 //!             .send_raw(bytes)  .send_from(reader, length)
 //!             .receive_raw(length) -> Vec<u8>  .receive_into(writer, length)
+//! https       Acceptor::new(certificate der, &Key)   .accept(TcpStream) -> Secured
 //! closed      Closed (why a connection is over), Code (what the closing side says)
 //! ```
 //!
@@ -39,6 +40,7 @@ pub mod authority;
 pub mod client;
 pub mod closed;
 pub mod connection;
+pub mod https;
 pub mod identity;
 pub mod join;
 pub mod limits;

@@ -40,6 +40,13 @@ impl Peer {
     }
 }
 
+/// When a certificate ends, whosever it is; none where it cannot be read.
+#[must_use]
+pub fn expiry(der: &[u8]) -> Option<Timestamp> {
+    let certificate = certificate::parse(der).ok()?;
+    Some(certificate::time(certificate.validity().not_after))
+}
+
 /// The certificate is neither a node's nor an operator's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the certificate is neither a node's nor an operator's: {0}")]

@@ -191,7 +191,7 @@ fn is_duration(text: &str) -> bool {
 
 /// What a panel or a rule asks, with the variables that Grafana would fill in: it has an answer.
 fn has_series(fleet: &Fleet, expression: &str) {
-    let asked = expression.replace("$node", ".*");
+    let asked = expression.replace("$node", ".*").replace("$role", ".*");
     assert!(!asked.contains('$'), "{asked}");
     let seen = lab::wait_until("series", std::time::Duration::from_secs(90), || {
         Ok(!query(fleet, &asked).is_empty())
@@ -236,7 +236,10 @@ fn its_files_are_as_its_documentation_says() {
     };
     assert_eq!((providers.api_version, provider.kind.as_str()), (1, "file"));
     let folder = provider.options.path.strip_prefix("/etc/grafana/");
-    dashboard(&fleet, &format!("{}/nodes.json", folder.expect("ours")));
+    let folder = folder.expect("ours");
+    for name in ["fleet", "node", "brine"] {
+        dashboard(&fleet, &format!("{folder}/{name}.json"));
+    }
     alerting(&fleet, &bare);
 }
 
@@ -260,8 +263,11 @@ fn dashboard(fleet: &Fleet, path: &str) {
     );
     for panel in panels {
         let title = text(&panel["title"]);
+        if panel["type"] == "row" {
+            continue;
+        }
         assert!(
-            ["stat", "timeseries"].contains(&text(&panel["type"]).as_str()),
+            ["stat", "timeseries", "table"].contains(&text(&panel["type"]).as_str()),
             "{title}"
         );
         assert_eq!(text(&panel["datasource"]["uid"]), SOURCE, "{title}");
