@@ -6,41 +6,49 @@ use brine_exposition::Exposition;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::collector::{CollectError, Definition};
+use crate::collector::{CollectError, Collector, Definition};
 use crate::roots::{Directory, Roots, names};
 
 pub(super) const DEFINITION: Definition = Definition {
     name: "time",
     enabled: true,
     options: &[],
-    new: |_| Ok(Box::new(collect)),
+    new: |_| {
+        // Once: it is as good as never changed, and reading it takes more stack than a scrape has.
+        let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
+        Ok(Box::new(Time { zone }))
+    },
 };
 
 const SOURCES: &str = "devices/system/clocksource";
 
-fn collect(roots: &Roots, out: &mut Exposition) -> Result<(), CollectError> {
-    let now = SystemTime::now();
-    let seconds = match now.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(since) => since.as_secs_f64(),
-        Err(before) => -before.duration().as_secs_f64(),
-    };
-    out.gauge(
-        "node_time_seconds",
-        "System time in seconds since epoch (1970).",
-    )
-    .add(&[], seconds);
-    let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
-    let now = Timestamp::try_from(now).unwrap_or(Timestamp::UNIX_EPOCH);
-    let here = zone.to_offset_info(now);
-    out.gauge(
-        "node_time_zone_offset_seconds",
-        "System time zone offset in seconds.",
-    )
-    .add(
-        &[("time_zone", here.abbreviation())],
-        here.offset().seconds(),
-    );
-    sources(roots, out)
+struct Time {
+    /// Where the machine is.
+    zone: TimeZone,
+}
+
+impl Collector for Time {
+    fn collect(&self, roots: &Roots, out: &mut Exposition) -> Result<(), CollectError> {
+        let now = SystemTime::now();
+        let seconds = match now.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(since) => since.as_secs_f64(),
+            Err(before) => -before.duration().as_secs_f64(),
+        };
+        out.gauge(
+            "node_time_seconds",
+            "System time in seconds since epoch (1970).",
+        )
+        .add(&[], seconds);
+        let now = Timestamp::try_from(now).unwrap_or(Timestamp::UNIX_EPOCH);
+        let here = self.zone.to_offset_info(now);
+        let labels = [("time_zone", here.abbreviation())];
+        out.gauge(
+            "node_time_zone_offset_seconds",
+            "System time zone offset in seconds.",
+        )
+        .add(&labels, here.offset().seconds());
+        sources(roots, out)
+    }
 }
 
 /// They are numbered as they come, whatever their directories' numbers are.
