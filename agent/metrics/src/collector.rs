@@ -68,6 +68,16 @@ pub enum CollectError {
 }
 
 impl CollectError {
+    /// For the file without which there is nothing to collect: its absence is no failure of the machine's.
+    #[must_use]
+    pub fn without_file(error: ReadError) -> Self {
+        if error.is_missing() {
+            Self::NoData
+        } else {
+            Self::Read(error)
+        }
+    }
+
     pub fn malformed(file: impl Into<String>, what: impl Into<String>) -> Self {
         Self::Malformed {
             file: file.into(),

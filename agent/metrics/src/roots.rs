@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
@@ -41,6 +42,12 @@ impl ReadError {
     #[must_use]
     pub fn is_missing(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
+    }
+
+    /// Whether it is this that the kernel said.
+    #[must_use]
+    pub fn is(&self, errno: Errno) -> bool {
+        self.source.raw_os_error() == Some(errno as i32)
     }
 }
 
@@ -181,7 +188,8 @@ mod tests {
         std::fs::write(root.path().join("odd"), b"a\xffb").unwrap();
         assert_eq!(read(&root.path().join("long")).unwrap(), long);
         assert_eq!(read(&root.path().join("odd")).unwrap(), "a\u{fffd}b");
-        assert!(read(&root.path().join("none")).unwrap_err().is_missing());
+        let error = read(&root.path().join("none")).unwrap_err();
+        assert!(error.is_missing() && error.is(Errno::ENOENT) && !error.is(Errno::ESRCH));
         let directory = Directory::open(root.path()).unwrap();
         assert_eq!(directory.attribute("mtu").unwrap(), "1500");
         assert_eq!(directory.number("mtu"), Some(1500));

@@ -2,11 +2,56 @@
 
 use crate::collector::Definition;
 
+mod arp;
+mod conntrack;
+mod entropy;
+mod filefd;
 mod filesystem;
+mod ipvs;
 mod loadavg;
+mod meminfo;
+mod netstat;
+mod nfs;
+mod nfsd;
+mod os;
+mod pressure;
+mod processes;
+mod schedstat;
+mod selinux;
+mod sockstat;
+mod softnet;
+mod stat;
+mod time;
+mod udp_queues;
+mod uname;
+mod vmstat;
 
 /// By name.
-pub static COLLECTORS: &[Definition] = &[filesystem::DEFINITION, loadavg::DEFINITION];
+pub static COLLECTORS: &[Definition] = &[
+    arp::DEFINITION,
+    conntrack::DEFINITION,
+    entropy::DEFINITION,
+    filefd::DEFINITION,
+    filesystem::DEFINITION,
+    ipvs::DEFINITION,
+    loadavg::DEFINITION,
+    meminfo::DEFINITION,
+    netstat::DEFINITION,
+    nfs::DEFINITION,
+    nfsd::DEFINITION,
+    os::DEFINITION,
+    pressure::DEFINITION,
+    processes::DEFINITION,
+    schedstat::DEFINITION,
+    selinux::DEFINITION,
+    sockstat::DEFINITION,
+    softnet::DEFINITION,
+    stat::DEFINITION,
+    time::DEFINITION,
+    udp_queues::DEFINITION,
+    uname::DEFINITION,
+    vmstat::DEFINITION,
+];
 
 #[cfg(test)]
 pub(crate) mod tests {
