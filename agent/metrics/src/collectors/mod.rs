@@ -2,10 +2,36 @@
 
 use crate::collector::Definition;
 
+mod bcache;
+mod btrfs;
+mod dmi;
+mod edac;
+mod fibrechannel;
+mod infiniband;
 mod loadavg;
+mod nvme;
+mod powersupplyclass;
+mod rapl;
+mod tapestats;
+mod xfs;
+mod zfs;
 
 /// By name.
-pub static COLLECTORS: &[Definition] = &[loadavg::DEFINITION];
+pub static COLLECTORS: &[Definition] = &[
+    bcache::DEFINITION,
+    btrfs::DEFINITION,
+    dmi::DEFINITION,
+    edac::DEFINITION,
+    fibrechannel::DEFINITION,
+    infiniband::DEFINITION,
+    loadavg::DEFINITION,
+    nvme::DEFINITION,
+    powersupplyclass::DEFINITION,
+    rapl::DEFINITION,
+    tapestats::DEFINITION,
+    xfs::DEFINITION,
+    zfs::DEFINITION,
+];
 
 #[cfg(test)]
 pub(crate) mod tests {
