@@ -4,33 +4,49 @@ use crate::collector::Definition;
 
 mod bcache;
 mod btrfs;
+mod buddyinfo;
 mod dmi;
+mod drbd;
 mod edac;
 mod fibrechannel;
 mod infiniband;
+mod lnstat;
 mod loadavg;
+mod meminfo_numa;
+mod mountstats;
 mod nvme;
 mod powersupplyclass;
 mod rapl;
+mod slabinfo;
+mod sysctl;
 mod tapestats;
 mod xfs;
 mod zfs;
+mod zoneinfo;
 
 /// By name.
 pub static COLLECTORS: &[Definition] = &[
     bcache::DEFINITION,
     btrfs::DEFINITION,
+    buddyinfo::DEFINITION,
     dmi::DEFINITION,
+    drbd::DEFINITION,
     edac::DEFINITION,
     fibrechannel::DEFINITION,
     infiniband::DEFINITION,
+    lnstat::DEFINITION,
     loadavg::DEFINITION,
+    meminfo_numa::DEFINITION,
+    mountstats::DEFINITION,
     nvme::DEFINITION,
     powersupplyclass::DEFINITION,
     rapl::DEFINITION,
+    slabinfo::DEFINITION,
+    sysctl::DEFINITION,
     tapestats::DEFINITION,
     xfs::DEFINITION,
     zfs::DEFINITION,
+    zoneinfo::DEFINITION,
 ];
 
 #[cfg(test)]
