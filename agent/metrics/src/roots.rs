@@ -39,6 +39,14 @@ pub struct ReadError {
 }
 
 impl ReadError {
+    /// For what is no file, but is asked and answers as one.
+    pub(crate) fn new(what: &str, source: io::Error) -> Self {
+        Self {
+            path: what.into(),
+            source,
+        }
+    }
+
     #[must_use]
     pub fn is_missing(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound

@@ -14,8 +14,10 @@ mod lnstat;
 mod loadavg;
 mod meminfo_numa;
 mod mountstats;
+mod network_route;
 mod nvme;
 mod powersupplyclass;
+mod qdisc;
 mod rapl;
 mod slabinfo;
 mod sysctl;
@@ -38,8 +40,10 @@ pub static COLLECTORS: &[Definition] = &[
     loadavg::DEFINITION,
     meminfo_numa::DEFINITION,
     mountstats::DEFINITION,
+    network_route::DEFINITION,
     nvme::DEFINITION,
     powersupplyclass::DEFINITION,
+    qdisc::DEFINITION,
     rapl::DEFINITION,
     slabinfo::DEFINITION,
     sysctl::DEFINITION,
