@@ -3,7 +3,7 @@
 use brine_exposition::Exposition;
 
 use crate::options::{Invalid, Options};
-use crate::roots::{ReadError, Roots};
+use crate::roots::{Directory, ReadError, Roots, unsigned};
 
 /// One line of the list: everything that is known of a collector before it runs.
 #[derive(Debug)]
@@ -82,6 +82,76 @@ impl CollectError {
         Self::Malformed {
             file: file.into(),
             what: what.into(),
+        }
+    }
+}
+
+/// For files without which there is nothing of the kind.
+pub(crate) fn none_if_missing(error: ReadError) -> CollectError {
+    if error.is_missing() {
+        CollectError::NoData
+    } else {
+        error.into()
+    }
+}
+
+/// Adds all, or nothing where there is an error.
+pub(crate) fn whole(
+    out: &mut Exposition,
+    collect: impl FnOnce(&mut Exposition) -> Result<(), CollectError>,
+) -> Result<(), CollectError> {
+    let mut part = Exposition::new();
+    collect(&mut part)?;
+    out.absorb(part);
+    Ok(())
+}
+
+/// An attribute that has to be there and to be a number.
+pub(crate) fn count(directory: &Directory, name: &str) -> Result<u64, CollectError> {
+    let value = directory.value(name)?;
+    match unsigned(&value) {
+        Some(count) => Ok(count),
+        None => {
+            let file = directory.path().join(name);
+            Err(CollectError::malformed(file.display().to_string(), value))
+        }
+    }
+}
+
+/// A name of the kernel's as a part of a metric's: letters that cannot be there, with the underscores around them, make
+/// one underscore.
+pub(crate) fn metric_name(name: &str) -> String {
+    let mut clean = String::with_capacity(name.len());
+    let mut rest = name;
+    while let Some(at) = rest.find(is_odd) {
+        clean.push_str(rest[..at].trim_end_matches('_'));
+        clean.push('_');
+        rest = rest[at..].trim_start_matches(is_odd);
+        rest = rest.trim_start_matches('_');
+    }
+    clean.push_str(rest);
+    clean
+}
+
+fn is_odd(letter: char) -> bool {
+    !letter.is_ascii_alphanumeric() && letter != '_'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_the_kernel_become_parts_of_metrics() {
+        for (name, clean) in [
+            ("dram", "dram"),
+            ("a__b", "a__b"),
+            ("package-0-die-1", "package_0_die_1"),
+            ("net.ipv4._-_.x_", "net_ipv4___x_"),
+            ("-", "_"),
+            ("", ""),
+        ] {
+            assert_eq!(metric_name(name), clean);
         }
     }
 }

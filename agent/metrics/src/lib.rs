@@ -6,6 +6,7 @@
 //! collectors/ one file each, and the list of them
 //! roots       where /proc, /sys and / are, and how files under them are read
 //! words       numbers out of the kernel's texts
+//! netlink     lists that the kernel has no files for
 //! pattern     the include and exclude filters
 //! options     what the command line says of collectors
 //! scrape      all of them in turn, each with a deadline, and what is said of a scrape itself
@@ -13,6 +14,7 @@
 
 pub mod collector;
 mod collectors;
+mod netlink;
 pub mod options;
 mod pattern;
 mod roots;

@@ -9,7 +9,8 @@ use crate::collector::{Definition, Value};
 #[derive(Debug, Clone)]
 pub struct Options {
     definition: &'static Definition,
-    given: BTreeMap<String, String>,
+    /// Mostly one, the last of which counts; some options may be given again and again.
+    given: BTreeMap<String, Vec<String>>,
 }
 
 /// An option that makes no sense.
@@ -32,13 +33,14 @@ impl Options {
 
     /// Says something of an option; switches are `true` or `false`.
     pub fn set(&mut self, option: &str, value: impl Into<String>) {
-        self.given.insert(option.to_owned(), value.into());
+        let given = self.given.entry(option.to_owned()).or_default();
+        given.push(value.into());
     }
 
     /// The option's text: what was given, or the default.
     #[must_use]
     pub fn text(&self, option: &str) -> &str {
-        if let Some(given) = self.given.get(option) {
+        if let Some(given) = self.last(option) {
             return given;
         }
         match self.default(option) {
@@ -47,9 +49,15 @@ impl Options {
         }
     }
 
+    /// All that was given, of an option that may be given again and again.
+    #[must_use]
+    pub fn texts(&self, option: &str) -> &[String] {
+        self.given.get(option).map_or(&[], Vec::as_slice)
+    }
+
     #[must_use]
     pub fn switch(&self, option: &str) -> bool {
-        match (self.given.get(option), self.default(option)) {
+        match (self.last(option), self.default(option)) {
             (Some(given), _) => given == "true",
             (None, Some(Value::Switch(on))) => on,
             _ => false,
@@ -96,10 +104,53 @@ impl Options {
         }
     }
 
+    fn last(&self, option: &str) -> Option<&String> {
+        self.given.get(option)?.last()
+    }
+
     fn default(&self, option: &str) -> Option<Value> {
         let mut options = self.definition.options.iter();
         options
             .find(|known| known.name == option)
             .map(|known| known.default)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collector::Opt;
+
+    static DEFINITION: Definition = Definition {
+        name: "some",
+        enabled: true,
+        options: &[
+            Opt {
+                name: "word",
+                help: "",
+                default: Value::Text("usual"),
+            },
+            Opt {
+                name: "switch",
+                help: "",
+                default: Value::Switch(true),
+            },
+        ],
+        new: |_| Ok(Box::new(|_: &_, _: &mut _| Ok(()))),
+    };
+
+    #[test]
+    fn the_last_counts_where_all_do_not() {
+        let mut options = Options::of(&DEFINITION);
+        assert_eq!(options.text("word"), "usual");
+        assert!(options.texts("word").is_empty());
+        assert!(options.switch("switch"));
+        options.set("word", "one");
+        options.set("word", "two");
+        options.set("switch", "false");
+        assert_eq!(options.text("word"), "two");
+        assert_eq!(options.texts("word"), ["one", "two"]);
+        assert!(!options.switch("switch"));
+        assert_eq!(options.flag("word"), "--collector.some.word");
     }
 }

@@ -1,6 +1,6 @@
 //! Where the kernel's files are, and how they are read: with as few calls as they need, since a scrape is little else.
 
-use std::fs::File;
+use std::fs::{DirEntry, File};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -39,6 +39,14 @@ pub struct ReadError {
 }
 
 impl ReadError {
+    /// For what is no file, but is asked and answers as one.
+    pub(crate) fn new(what: &str, source: io::Error) -> Self {
+        Self {
+            path: what.into(),
+            source,
+        }
+    }
+
     #[must_use]
     pub fn is_missing(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
@@ -48,6 +56,19 @@ impl ReadError {
     #[must_use]
     pub fn is(&self, errno: Errno) -> bool {
         self.source.raw_os_error() == Some(errno as i32)
+    }
+
+    /// It is there for others to read.
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        self.source.kind() == io::ErrorKind::PermissionDenied
+    }
+
+    /// It is missing, or the device has no answer to give: nothing is wrong.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        let code = self.source.raw_os_error().map(Errno::from_raw);
+        self.is_missing() || matches!(code, Some(Errno::EINVAL | Errno::EOPNOTSUPP))
     }
 }
 
@@ -117,47 +138,154 @@ fn text(bytes: Vec<u8>) -> String {
 /// # Errors
 /// It is there and cannot be listed.
 pub fn names(path: &Path) -> Result<Vec<String>, ReadError> {
+    match entries(path) {
+        Err(error) if error.is_missing() => Ok(Vec::new()),
+        entries => entries,
+    }
+}
+
+/// Names in a directory that has to be there, sorted.
+///
+/// # Errors
+/// It is missing, or cannot be listed.
+pub(crate) fn entries(path: &Path) -> Result<Vec<String>, ReadError> {
+    listed(path, |_| true)
+}
+
+/// Names of the directories in a directory that has to be there, sorted; links to directories do not count.
+///
+/// # Errors
+/// It is missing, or cannot be listed.
+pub(crate) fn subdirectories(path: &Path) -> Result<Vec<String>, ReadError> {
+    // The kind comes with the name: this costs no call.
+    listed(path, |entry| {
+        entry.file_type().is_ok_and(|kind| kind.is_dir())
+    })
+}
+
+fn listed(path: &Path, takes: impl Fn(&DirEntry) -> bool) -> Result<Vec<String>, ReadError> {
     let failed = |source| ReadError {
         path: path.to_owned(),
         source,
     };
-    let entries = match std::fs::read_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(failed)?,
-    };
     let mut names = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(failed)?.file_name();
-        names.push(name.to_string_lossy().into_owned());
+    for entry in std::fs::read_dir(path).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if takes(&entry) {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
     }
     names.sort_unstable();
     Ok(names)
 }
 
+/// A number as the kernel writes it: decimal, or hexadecimal behind `0x`, or octal behind `0`.
+#[must_use]
+pub(crate) fn unsigned(word: &str) -> Option<u64> {
+    if let Some(digits) = word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")) {
+        u64::from_str_radix(digits, 16).ok()
+    } else if word.len() > 1 && word.starts_with('0') {
+        u64::from_str_radix(word, 8).ok()
+    } else {
+        word.parse().ok()
+    }
+}
+
+/// As [`unsigned`], with a sign before it.
+#[must_use]
+pub(crate) fn signed(word: &str) -> Option<i64> {
+    match word.strip_prefix('-') {
+        Some(digits) => 0_i64.checked_sub_unsigned(unsigned(digits)?),
+        None => i64::try_from(unsigned(word)?).ok(),
+    }
+}
+
 /// A directory whose small files are read one after the other: its path is walked once.
 #[derive(Debug)]
-pub struct Directory(OwnedFd);
+pub struct Directory {
+    descriptor: OwnedFd,
+    path: PathBuf,
+}
 
 /// Attributes of sysfs are a page at most, and come in one read.
 const ATTRIBUTE: usize = 4096;
+
+/// So much of an attribute makes it into a label.
+const VALUE: usize = 128;
 
 impl Directory {
     /// # Errors
     /// It is missing, or not a directory.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let opened = nix::fcntl::open(path, flags, Mode::empty());
-        opened.map(Self).map_err(|errno| ReadError {
-            path: path.to_owned(),
+        match nix::fcntl::open(path, flags, Mode::empty()) {
+            Ok(descriptor) => Ok(Self {
+                descriptor,
+                path: path.to_owned(),
+            }),
+            Err(errno) => Err(ReadError {
+                path: path.to_owned(),
+                source: errno.into(),
+            }),
+        }
+    }
+
+    /// A directory within.
+    ///
+    /// # Errors
+    /// It is missing, or not a directory.
+    pub(crate) fn within(&self, name: &str) -> Result<Self, ReadError> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        match openat(self.descriptor.as_fd(), name, flags, Mode::empty()) {
+            Ok(descriptor) => Ok(Self {
+                descriptor,
+                path: self.path.join(name),
+            }),
+            Err(errno) => Err(self.failed(name, errno)),
+        }
+    }
+
+    #[must_use]
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// An attribute where it matters why there is none: without the white space around it, its first 128 bytes, each
+    /// run of bytes that are not UTF-8 replaced by one mark.
+    ///
+    /// # Errors
+    /// It is missing, or cannot be read.
+    pub(crate) fn value(&self, name: &str) -> Result<String, ReadError> {
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+        let failed = |errno| self.failed(name, errno);
+        let file = openat(self.descriptor.as_fd(), name, flags, Mode::empty()).map_err(failed)?;
+        let mut buffer = [0_u8; VALUE];
+        let count = nix::unistd::read(&file, &mut buffer).map_err(failed)?;
+        let mut value = String::with_capacity(count);
+        let mut replaced = false;
+        for chunk in buffer[..count].utf8_chunks() {
+            replaced &= chunk.valid().is_empty();
+            value.push_str(chunk.valid());
+            if !chunk.invalid().is_empty() && !replaced {
+                value.push(char::REPLACEMENT_CHARACTER);
+                replaced = true;
+            }
+        }
+        Ok(value.trim().to_owned())
+    }
+
+    fn failed(&self, name: &str, errno: Errno) -> ReadError {
+        ReadError {
+            path: self.path.join(name),
             source: errno.into(),
-        })
+        }
     }
 
     /// An attribute without the white space around it; none where it is missing or the device has no answer.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<String> {
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-        let file = openat(self.0.as_fd(), name, flags, Mode::empty()).ok()?;
+        let file = openat(self.descriptor.as_fd(), name, flags, Mode::empty()).ok()?;
         let mut buffer = [0_u8; ATTRIBUTE];
         let count = nix::unistd::read(&file, &mut buffer).ok()?;
         Some(String::from_utf8_lossy(&buffer[..count]).trim().to_owned())
@@ -197,5 +325,42 @@ mod tests {
         assert_eq!(directory.number("none"), None);
         assert_eq!(names(root.path()).unwrap(), ["flags", "long", "mtu", "odd"]);
         assert!(names(&root.path().join("none")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_missing_is_told_apart() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("stats")).unwrap();
+        std::fs::write(root.path().join("stats/odd"), b" a\xff\xfe\xffb\xff \n").unwrap();
+        std::fs::write(root.path().join("stats/long"), "x".repeat(200)).unwrap();
+        assert_eq!(subdirectories(root.path()).unwrap(), ["stats"]);
+        assert!(
+            subdirectories(&root.path().join("stats"))
+                .unwrap()
+                .is_empty()
+        );
+        assert!(entries(&root.path().join("none")).unwrap_err().is_missing());
+        let directory = Directory::open(root.path()).unwrap();
+        assert!(directory.within("none").unwrap_err().is_unanswered());
+        let stats = directory.within("stats").unwrap();
+        assert_eq!(stats.path(), root.path().join("stats"));
+        assert_eq!(stats.value("odd").unwrap(), "a\u{fffd}b\u{fffd}");
+        assert_eq!(stats.value("long").unwrap().len(), 128);
+        let error = stats.value("none").unwrap_err();
+        assert!(error.is_unanswered() && !error.is_forbidden());
+        let error = directory.value("stats").unwrap_err();
+        assert!(!error.is_unanswered(), "{error}");
+    }
+
+    #[test]
+    fn numbers_have_bases() {
+        assert_eq!(unsigned("0xffffffffffffffff"), Some(u64::MAX));
+        assert_eq!(unsigned("0"), Some(0));
+        assert_eq!(unsigned("010"), Some(8));
+        assert_eq!(unsigned("-1"), None);
+        assert_eq!(unsigned(""), None);
+        assert_eq!(signed("-10"), Some(-10));
+        assert_eq!(signed("-9223372036854775808"), Some(i64::MIN));
+        assert_eq!(signed("9223372036854775808"), None);
     }
 }

@@ -3,54 +3,98 @@
 use crate::collector::Definition;
 
 mod arp;
+mod bcache;
+mod btrfs;
+mod buddyinfo;
 mod conntrack;
+mod dmi;
+mod drbd;
+mod edac;
 mod entropy;
+mod fibrechannel;
 mod filefd;
 mod filesystem;
+mod infiniband;
 mod ipvs;
+mod lnstat;
 mod loadavg;
 mod meminfo;
+mod meminfo_numa;
+mod mountstats;
 mod netstat;
+mod network_route;
 mod nfs;
 mod nfsd;
+mod nvme;
 mod os;
+mod powersupplyclass;
 mod pressure;
 mod processes;
+mod qdisc;
+mod rapl;
 mod schedstat;
 mod selinux;
+mod slabinfo;
 mod sockstat;
 mod softnet;
 mod stat;
+mod sysctl;
+mod tapestats;
 mod time;
 mod udp_queues;
 mod uname;
 mod vmstat;
+mod xfs;
+mod zfs;
+mod zoneinfo;
 
 /// By name.
 pub static COLLECTORS: &[Definition] = &[
     arp::DEFINITION,
+    bcache::DEFINITION,
+    btrfs::DEFINITION,
+    buddyinfo::DEFINITION,
     conntrack::DEFINITION,
+    dmi::DEFINITION,
+    drbd::DEFINITION,
+    edac::DEFINITION,
     entropy::DEFINITION,
+    fibrechannel::DEFINITION,
     filefd::DEFINITION,
     filesystem::DEFINITION,
+    infiniband::DEFINITION,
     ipvs::DEFINITION,
+    lnstat::DEFINITION,
     loadavg::DEFINITION,
     meminfo::DEFINITION,
+    meminfo_numa::DEFINITION,
+    mountstats::DEFINITION,
     netstat::DEFINITION,
+    network_route::DEFINITION,
     nfs::DEFINITION,
     nfsd::DEFINITION,
+    nvme::DEFINITION,
     os::DEFINITION,
+    powersupplyclass::DEFINITION,
     pressure::DEFINITION,
     processes::DEFINITION,
+    qdisc::DEFINITION,
+    rapl::DEFINITION,
     schedstat::DEFINITION,
     selinux::DEFINITION,
+    slabinfo::DEFINITION,
     sockstat::DEFINITION,
     softnet::DEFINITION,
     stat::DEFINITION,
+    sysctl::DEFINITION,
+    tapestats::DEFINITION,
     time::DEFINITION,
     udp_queues::DEFINITION,
     uname::DEFINITION,
     vmstat::DEFINITION,
+    xfs::DEFINITION,
+    zfs::DEFINITION,
+    zoneinfo::DEFINITION,
 ];
 
 #[cfg(test)]
