@@ -1,4 +1,4 @@
-//! Giving memory back to the kernel. The one module with `unsafe`.
+//! Giving memory back to the kernel. Beside `timex` of the metrics, the one module with `unsafe`.
 
 /// To be called when a job is over: a plan of a large catalog leaves megabytes of free chunks in
 /// the allocator, and an agent lies idle for most of its life.

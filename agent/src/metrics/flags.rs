@@ -33,6 +33,16 @@ const TOKEN: &str = "web.token-file";
 const NOT_OWN: &str = "web.disable-exporter-metrics";
 const NO_DEFAULTS: &str = "collector.disable-defaults";
 
+/// Where node_exporter's options are not called as their collectors are.
+const OTHER_NAMES: [(&str, &str); 3] = [
+    (
+        "collector.powersupplyclass.ignored-supplies",
+        "collector.powersupply.ignored-supplies",
+    ),
+    ("collector.qdisc.device-include", "collector.qdisk.device-include"),
+    ("collector.qdisc.device-exclude", "collector.qdisk.device-exclude"),
+];
+
 impl Flags {
     /// Out of a file: one flag a line; empty lines and those that begin with `#` say nothing.
     ///
@@ -133,10 +143,13 @@ fn collector(mut command: Command, definition: &'static Definition) -> Command {
                     "" => String::new(),
                     default => format!(" [default: {default}]"),
                 };
+                let other = OTHER_NAMES.iter().filter(|(known, _)| *known == flag);
                 command.arg(
                     Arg::new(flag.clone())
+                        .visible_aliases(other.map(|(_, other)| *other))
                         .long(flag)
                         .value_name("VALUE")
+                        .action(ArgAction::Append)
                         .allow_hyphen_values(true)
                         .help(format!("{help}{default}")),
                 )
@@ -207,7 +220,7 @@ impl FromArgMatches for Flags {
                         }
                     }
                     Value::Text(_) => {
-                        if let Some(text) = matches.get_one::<String>(&flag) {
+                        for text in matches.get_many::<String>(&flag).into_iter().flatten() {
                             options.set(option.name, text);
                         }
                     }

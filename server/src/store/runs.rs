@@ -59,8 +59,8 @@ pub(crate) struct NodeUpdate {
 /// How many runs there are, by the words of their phases.
 #[derive(Debug, Default)]
 pub(crate) struct RunCounts {
-    pub(crate) open: Vec<(String, u64)>,
-    pub(crate) over: Vec<(String, u64)>,
+    pub(crate) open: Vec<(String, i64)>,
+    pub(crate) over: Vec<(String, i64)>,
 }
 
 impl Store {
@@ -280,7 +280,7 @@ impl Store {
             let mut counts = RunCounts::default();
             while let Some(row) = rows.next()? {
                 let word: String = row.get(0)?;
-                let count: u64 = row.get(1)?;
+                let count: i64 = row.get(1)?;
                 let phase: RunPhase = from_word("phase", word.clone())?;
                 let side = if phase.is_over() {
                     &mut counts.over

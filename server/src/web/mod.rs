@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::door::Tls;
+use crate::compile::CompileError;
 use crate::config::Http;
 use crate::context::Context;
 
@@ -119,7 +120,8 @@ impl Site for Pages {
         let told = match request.path.as_str() {
             "/metrics" => metrics::text(&self.context)
                 .await
-                .map(|text| Answer::ok(CONTENT_TYPE, text)),
+                .map(|text| Answer::ok(CONTENT_TYPE, text))
+                .map_err(CompileError::from),
             "/discovery" => discovery::json(&self.context)
                 .await
                 .map(|text| Answer::ok("application/json", text)),

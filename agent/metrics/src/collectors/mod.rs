@@ -41,6 +41,7 @@ mod stat;
 mod sysctl;
 mod tapestats;
 mod time;
+mod timex;
 mod udp_queues;
 mod uname;
 mod vmstat;
@@ -89,6 +90,7 @@ pub static COLLECTORS: &[Definition] = &[
     sysctl::DEFINITION,
     tapestats::DEFINITION,
     time::DEFINITION,
+    timex::DEFINITION,
     udp_queues::DEFINITION,
     uname::DEFINITION,
     vmstat::DEFINITION,
