@@ -5,6 +5,7 @@
 //! collector   what a collector is: its name, its options, how it is made
 //! collectors/ one file each, and the list of them
 //! roots       where /proc, /sys and / are, and how files under them are read
+//! netlink     lists that the kernel gives over a socket
 //! pattern     the include and exclude filters
 //! options     what the command line says of collectors
 //! scrape      all of them in turn, each with a deadline, and what is said of a scrape itself
@@ -12,6 +13,7 @@
 
 pub mod collector;
 mod collectors;
+mod netlink;
 pub mod options;
 mod pattern;
 mod roots;

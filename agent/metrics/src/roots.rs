@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
@@ -41,6 +42,18 @@ impl ReadError {
     #[must_use]
     pub fn is_missing(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
+    }
+
+    /// Only others may read it.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        self.source.kind() == io::ErrorKind::PermissionDenied
+    }
+
+    /// The file is there, and the device behind it says nothing now.
+    #[must_use]
+    pub fn has_no_data(&self) -> bool {
+        self.source.raw_os_error() == Some(Errno::ENODATA as i32)
     }
 }
 
@@ -127,6 +140,20 @@ pub fn names(path: &Path) -> Result<Vec<String>, ReadError> {
     Ok(names)
 }
 
+/// What follows the prefix in the names that have it before a digit, as in `cpu0`; none where there is no such directory.
+#[must_use]
+pub fn numbered(path: &Path, prefix: &str) -> Vec<String> {
+    let mut numbers = Vec::new();
+    for name in names(path).unwrap_or_default() {
+        if let Some(number) = name.strip_prefix(prefix)
+            && number.starts_with(|letter: char| letter.is_ascii_digit())
+        {
+            numbers.push(number.to_owned());
+        }
+    }
+    numbers
+}
+
 /// A directory whose small files are read one after the other: its path is walked once.
 #[derive(Debug)]
 pub struct Directory(OwnedFd);
@@ -149,11 +176,24 @@ impl Directory {
     /// An attribute without the white space around it; none where it is missing or the device has no answer.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<String> {
+        let text = self.read(name).ok()?;
+        Some(text.trim().to_owned())
+    }
+
+    /// An attribute as it is, where it matters why there is none.
+    ///
+    /// # Errors
+    /// It is missing, or the device has no answer.
+    pub fn read(&self, name: &str) -> Result<String, ReadError> {
+        let failed = |errno: Errno| ReadError {
+            path: name.into(),
+            source: errno.into(),
+        };
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-        let file = openat(self.0.as_fd(), name, flags, Mode::empty()).ok()?;
+        let file = openat(self.0.as_fd(), name, flags, Mode::empty()).map_err(failed)?;
         let mut buffer = [0_u8; ATTRIBUTE];
-        let count = nix::unistd::read(&file, &mut buffer).ok()?;
-        Some(String::from_utf8_lossy(&buffer[..count]).trim().to_owned())
+        let count = nix::unistd::read(&file, &mut buffer).map_err(failed)?;
+        Ok(String::from_utf8_lossy(&buffer[..count]).into_owned())
     }
 
     /// An attribute that is a number, decimal or `0x` and hexadecimal.
@@ -187,7 +227,15 @@ mod tests {
         assert_eq!(directory.number("mtu"), Some(1500));
         assert_eq!(directory.number("flags"), Some(0x1003));
         assert_eq!(directory.number("none"), None);
+        assert_eq!(directory.read("mtu").unwrap(), "1500\n");
+        let error = directory.read("none").unwrap_err();
+        assert!(error.is_missing() && !error.is_denied() && !error.has_no_data());
         assert_eq!(names(root.path()).unwrap(), ["flags", "long", "mtu", "odd"]);
         assert!(names(&root.path().join("none")).unwrap().is_empty());
+        for name in ["cpu0", "cpu10", "cpufreq"] {
+            std::fs::write(root.path().join(name), "").unwrap();
+        }
+        assert_eq!(numbered(root.path(), "cpu"), ["0", "10"]);
+        assert!(numbered(&root.path().join("none"), "cpu").is_empty());
     }
 }

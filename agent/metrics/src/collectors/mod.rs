@@ -2,10 +2,18 @@
 
 use crate::collector::Definition;
 
+mod cpu;
 mod loadavg;
+mod netclass;
+mod netdev;
 
 /// By name.
-pub static COLLECTORS: &[Definition] = &[loadavg::DEFINITION];
+pub static COLLECTORS: &[Definition] = &[
+    cpu::DEFINITION,
+    loadavg::DEFINITION,
+    netclass::DEFINITION,
+    netdev::DEFINITION,
+];
 
 #[cfg(test)]
 pub(crate) mod tests {
