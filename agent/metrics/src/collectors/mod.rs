@@ -2,17 +2,39 @@
 
 use crate::collector::Definition;
 
+mod bonding;
+mod cgroups;
 mod cpu;
+mod cpufreq;
+mod diskstats;
+mod hwmon;
+mod interrupts;
+mod ksmd;
 mod loadavg;
+mod mdadm;
 mod netclass;
 mod netdev;
+mod systemd;
+mod textfile;
+mod thermal_zone;
 
 /// By name.
 pub static COLLECTORS: &[Definition] = &[
+    bonding::DEFINITION,
+    cgroups::DEFINITION,
     cpu::DEFINITION,
+    cpufreq::DEFINITION,
+    diskstats::DEFINITION,
+    hwmon::DEFINITION,
+    interrupts::DEFINITION,
+    ksmd::DEFINITION,
     loadavg::DEFINITION,
+    mdadm::DEFINITION,
     netclass::DEFINITION,
     netdev::DEFINITION,
+    systemd::DEFINITION,
+    textfile::DEFINITION,
+    thermal_zone::DEFINITION,
 ];
 
 #[cfg(test)]
