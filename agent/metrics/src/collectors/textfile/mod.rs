@@ -369,10 +369,17 @@ mod tests {
         let expected = "s{a=\"b\",quantile=\"0.9\"} 4\ns_sum{a=\"b\"} 5\ns_count{a=\"b\"} 0\n";
         assert!(text.contains(expected), "{text}");
         let text = told(
-            &[("text/a.prom", &format!("{file}# TYPE s_count gauge\n"))],
+            &[
+                ("text/a.prom", file),
+                ("text/b.prom", "s_count 7\nt_sums 8\n"),
+            ],
             "text",
         );
-        assert!(text.contains("scrape_error 0"), "{text}");
+        assert!(
+            !text.contains("s_count 7") && text.contains("\nt_sums 8\n"),
+            "{text}"
+        );
+        assert!(text.contains("\nnode_textfile_scrape_error 0\n"), "{text}");
     }
 
     #[test]
