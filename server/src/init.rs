@@ -13,7 +13,9 @@ use brine_transport::join::is_server;
 use brine_transport::peer::Peer;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ConfigError, DEFAULT_HISTORY, DEFAULT_STATES, DataPaths, Http, Settings, Timeouts};
+use crate::config::{
+    ConfigError, DEFAULT_HISTORY, DEFAULT_STATES, DataPaths, Http, Settings, Timeouts,
+};
 use crate::files::{self, FileError};
 use crate::serve::{ServeError, identity, workload_authority};
 use crate::store::{AuditEntry, OperatorRecord, Store, StoreError};

@@ -11,8 +11,10 @@ use nix::sys::socket::{
 
 use crate::roots::ReadError;
 
-/// Lists that can be asked for.
+/// Lists that can be asked for. Links have heads of 16 bytes with their number at 4; addresses of 8 bytes, with the
+/// length of the prefix at 1 and the link's number at 4.
 pub(crate) const LINKS: u16 = 18;
+pub(crate) const ADDRESSES: u16 = 22;
 pub(crate) const ROUTES: u16 = 26;
 pub(crate) const QUEUES: u16 = 38;
 
@@ -24,15 +26,18 @@ const DONE: u16 = 3;
 
 const HEADER: usize = 16;
 
-/// The kernel fills at most half of it in one answer.
-const BUFFER: usize = 64 * 1024;
+/// The kernel fills no more in one answer.
+const BUFFER: usize = 32 * 1024;
 
-/// A whole list, asked for with a message's body.
-pub(crate) fn list(kind: u16, body: &[u8]) -> Result<Vec<Vec<u8>>, ReadError> {
-    ask(kind, body).map_err(|source| ReadError::new("netlink", source))
+/// Asks for a whole list with a message's body, and hands over each entry: its head, with its attributes behind.
+///
+/// # Errors
+/// The kernel does not answer, or not as it should.
+pub(crate) fn list(kind: u16, body: &[u8], mut each: impl FnMut(&[u8])) -> Result<(), ReadError> {
+    ask(kind, body, &mut each).map_err(|source| ReadError::new("netlink", source))
 }
 
-fn ask(kind: u16, body: &[u8]) -> io::Result<Vec<Vec<u8>>> {
+fn ask(kind: u16, body: &[u8], each: &mut impl FnMut(&[u8])) -> io::Result<()> {
     let socket = socket(
         AddressFamily::Netlink,
         SockType::Raw,
@@ -42,7 +47,6 @@ fn ask(kind: u16, body: &[u8]) -> io::Result<Vec<Vec<u8>>> {
     let kernel = NetlinkAddr::new(0, 0);
     let request = request(kind, body);
     sendto(socket.as_raw_fd(), &request, &kernel, MsgFlags::empty())?;
-    let mut entries = Vec::new();
     let mut buffer = vec![0; BUFFER];
     loop {
         let count = match recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
@@ -51,8 +55,8 @@ fn ask(kind: u16, body: &[u8]) -> io::Result<Vec<Vec<u8>>> {
             Err(Errno::EINTR) => continue,
             Err(errno) => return Err(errno.into()),
         };
-        if take(&buffer[..count], &mut entries)? {
-            return Ok(entries);
+        if take(&buffer[..count], each)? {
+            return Ok(());
         }
     }
 }
@@ -70,7 +74,7 @@ fn request(kind: u16, body: &[u8]) -> Vec<u8> {
 }
 
 /// Takes the entries out of one answer; true when it was the last.
-fn take(answer: &[u8], entries: &mut Vec<Vec<u8>>) -> io::Result<bool> {
+fn take(answer: &[u8], each: &mut impl FnMut(&[u8])) -> io::Result<bool> {
     let mut rest = answer;
     while let (Some(length), Some(kind)) = (u32_at(rest, 0), u16_at(rest, 4)) {
         let length = length as usize;
@@ -83,7 +87,7 @@ fn take(answer: &[u8], entries: &mut Vec<Vec<u8>>) -> io::Result<bool> {
                 let code = u32_at(body, 0).map_or(0, u32::cast_signed);
                 return Err(io::Error::from_raw_os_error(code.saturating_neg()));
             }
-            _ => entries.push(body.to_vec()),
+            _ => each(body),
         }
         rest = rest.get(aligned(length)..).unwrap_or(&[]);
     }
@@ -115,13 +119,13 @@ pub(crate) fn device_names() -> Result<HashMap<u32, String>, ReadError> {
     body.extend(MASK.to_ne_bytes());
     body.extend(SKIP_STATISTICS.to_ne_bytes());
     let mut names = HashMap::new();
-    for link in list(LINKS, &body)? {
+    list(LINKS, &body, |link| {
         let mut attributes = attributes(link.get(HEAD..).unwrap_or(&[]));
         let name = attributes.find(|(kind, _)| *kind == NAME);
-        if let (Some(number), Some((_, name))) = (u32_at(&link, 4), name) {
+        if let (Some(number), Some((_, name))) = (u32_at(link, 4), name) {
             names.insert(number, word(name));
         }
-    }
+    })?;
     Ok(names)
 }
 
@@ -131,19 +135,21 @@ pub(crate) fn word(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..end.unwrap_or(bytes.len())]).into_owned()
 }
 
+/// So many bytes.
+pub(crate) fn number<const SIZE: usize>(bytes: &[u8], place: usize) -> Option<[u8; SIZE]> {
+    bytes.get(place..)?.first_chunk().copied()
+}
+
 pub(crate) fn u16_at(bytes: &[u8], place: usize) -> Option<u16> {
-    let bytes = bytes.get(place..)?.first_chunk()?;
-    Some(u16::from_ne_bytes(*bytes))
+    number(bytes, place).map(u16::from_ne_bytes)
 }
 
 pub(crate) fn u32_at(bytes: &[u8], place: usize) -> Option<u32> {
-    let bytes = bytes.get(place..)?.first_chunk()?;
-    Some(u32::from_ne_bytes(*bytes))
+    number(bytes, place).map(u32::from_ne_bytes)
 }
 
 pub(crate) fn u64_at(bytes: &[u8], place: usize) -> Option<u64> {
-    let bytes = bytes.get(place..)?.first_chunk()?;
-    Some(u64::from_ne_bytes(*bytes))
+    number(bytes, place).map(u64::from_ne_bytes)
 }
 
 /// What follows begins at a multiple of four.
@@ -173,17 +179,18 @@ pub(crate) mod tests {
 
     #[test]
     fn answers_are_taken_apart() {
-        let mut entries = Vec::new();
+        let mut entries: Vec<Vec<u8>> = Vec::new();
         let mut answer = request(LINKS, b"abcde");
         answer.extend([0; 3]);
         answer.extend(request(LINKS, b"xy"));
-        assert!(!take(&answer, &mut entries).unwrap());
-        assert_eq!(entries, [b"abcde".to_vec(), b"xy".to_vec()]);
-        assert!(take(&request(DONE, &[0; 4]), &mut entries).unwrap());
-        let error = take(&request(ERROR, &(-1_i32).to_ne_bytes()), &mut entries).unwrap_err();
+        let mut each = |entry: &[u8]| entries.push(entry.to_vec());
+        assert!(!take(&answer, &mut each).unwrap());
+        assert!(take(&request(DONE, &[0; 4]), &mut each).unwrap());
+        let error = take(&request(ERROR, &(-1_i32).to_ne_bytes()), &mut each).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(1));
-        assert!(take(&answer[..20], &mut entries).is_err());
-        assert!(take(&[0; 16], &mut entries).is_err());
+        assert!(take(&answer[..20], &mut each).is_err());
+        assert!(take(&[0; 16], &mut each).is_err());
+        assert_eq!(entries, [b"abcde".to_vec(), b"xy".to_vec()]);
     }
 
     #[test]

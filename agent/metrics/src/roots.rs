@@ -70,6 +70,12 @@ impl ReadError {
         let code = self.source.raw_os_error().map(Errno::from_raw);
         self.is_missing() || matches!(code, Some(Errno::EINVAL | Errno::EOPNOTSUPP))
     }
+
+    /// The file is there, and the device behind it says nothing now.
+    #[must_use]
+    pub fn has_no_data(&self) -> bool {
+        self.source.raw_os_error() == Some(Errno::ENODATA as i32)
+    }
 }
 
 impl Roots {
@@ -100,7 +106,7 @@ impl Roots {
 ///
 /// # Errors
 /// It is missing, or cannot be read.
-pub fn read(path: &Path) -> Result<String, ReadError> {
+pub(crate) fn read(path: &Path) -> Result<String, ReadError> {
     let failed = |source| ReadError {
         path: path.to_owned(),
         source,
@@ -137,7 +143,7 @@ fn text(bytes: Vec<u8>) -> String {
 ///
 /// # Errors
 /// It is there and cannot be listed.
-pub fn names(path: &Path) -> Result<Vec<String>, ReadError> {
+pub(crate) fn names(path: &Path) -> Result<Vec<String>, ReadError> {
     match entries(path) {
         Err(error) if error.is_missing() => Ok(Vec::new()),
         entries => entries,
@@ -200,9 +206,23 @@ pub(crate) fn signed(word: &str) -> Option<i64> {
     }
 }
 
+/// What follows the prefix in the names that have it before a digit, as in `cpu0`; none where there is no such directory.
+#[must_use]
+pub(crate) fn numbered(path: &Path, prefix: &str) -> Vec<String> {
+    let mut numbers = Vec::new();
+    for name in names(path).unwrap_or_default() {
+        if let Some(number) = name.strip_prefix(prefix)
+            && number.starts_with(|letter: char| letter.is_ascii_digit())
+        {
+            numbers.push(number.to_owned());
+        }
+    }
+    numbers
+}
+
 /// A directory whose small files are read one after the other: its path is walked once.
 #[derive(Debug)]
-pub struct Directory {
+pub(crate) struct Directory {
     descriptor: OwnedFd,
     path: PathBuf,
 }
@@ -216,7 +236,7 @@ const VALUE: usize = 128;
 impl Directory {
     /// # Errors
     /// It is missing, or not a directory.
-    pub fn open(path: &Path) -> Result<Self, ReadError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, ReadError> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         match nix::fcntl::open(path, flags, Mode::empty()) {
             Ok(descriptor) => Ok(Self {
@@ -283,17 +303,30 @@ impl Directory {
 
     /// An attribute without the white space around it; none where it is missing or the device has no answer.
     #[must_use]
-    pub fn attribute(&self, name: &str) -> Option<String> {
+    pub(crate) fn attribute(&self, name: &str) -> Option<String> {
+        let text = self.read(name).ok()?;
+        Some(text.trim().to_owned())
+    }
+
+    /// An attribute as it is, where it matters why there is none.
+    ///
+    /// # Errors
+    /// It is missing, or the device has no answer.
+    pub(crate) fn read(&self, name: &str) -> Result<String, ReadError> {
+        let failed = |errno: Errno| ReadError {
+            path: name.into(),
+            source: errno.into(),
+        };
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-        let file = openat(self.descriptor.as_fd(), name, flags, Mode::empty()).ok()?;
+        let file = openat(self.descriptor.as_fd(), name, flags, Mode::empty()).map_err(failed)?;
         let mut buffer = [0_u8; ATTRIBUTE];
-        let count = nix::unistd::read(&file, &mut buffer).ok()?;
-        Some(String::from_utf8_lossy(&buffer[..count]).trim().to_owned())
+        let count = nix::unistd::read(&file, &mut buffer).map_err(failed)?;
+        Ok(String::from_utf8_lossy(&buffer[..count]).into_owned())
     }
 
     /// An attribute that is a number, decimal or `0x` and hexadecimal.
     #[must_use]
-    pub fn number(&self, name: &str) -> Option<i64> {
+    pub(crate) fn number(&self, name: &str) -> Option<i64> {
         let word = self.attribute(name)?;
         match word.strip_prefix("0x") {
             Some(digits) => i64::from_str_radix(digits, 16).ok(),
@@ -323,8 +356,16 @@ mod tests {
         assert_eq!(directory.number("mtu"), Some(1500));
         assert_eq!(directory.number("flags"), Some(0x1003));
         assert_eq!(directory.number("none"), None);
+        assert_eq!(directory.read("mtu").unwrap(), "1500\n");
+        let error = directory.read("none").unwrap_err();
+        assert!(error.is_missing() && !error.is_forbidden() && !error.has_no_data());
         assert_eq!(names(root.path()).unwrap(), ["flags", "long", "mtu", "odd"]);
         assert!(names(&root.path().join("none")).unwrap().is_empty());
+        for name in ["cpu0", "cpu10", "cpufreq"] {
+            std::fs::write(root.path().join(name), "").unwrap();
+        }
+        assert_eq!(numbered(root.path(), "cpu"), ["0", "10"]);
+        assert!(numbered(&root.path().join("none"), "cpu").is_empty());
     }
 
     #[test]

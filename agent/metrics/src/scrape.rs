@@ -16,7 +16,7 @@ use crate::options::{Invalid, Options};
 use crate::roots::Roots;
 
 /// How long one collector may take.
-pub const DEADLINE: Duration = Duration::from_secs(5);
+const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Which collectors run, with which options.
 #[derive(Debug, Clone, Default)]

@@ -39,8 +39,14 @@ const OTHER_NAMES: [(&str, &str); 3] = [
         "collector.powersupplyclass.ignored-supplies",
         "collector.powersupply.ignored-supplies",
     ),
-    ("collector.qdisc.device-include", "collector.qdisk.device-include"),
-    ("collector.qdisc.device-exclude", "collector.qdisk.device-exclude"),
+    (
+        "collector.qdisc.device-include",
+        "collector.qdisk.device-include",
+    ),
+    (
+        "collector.qdisc.device-exclude",
+        "collector.qdisk.device-exclude",
+    ),
 ];
 
 impl Flags {

@@ -274,8 +274,8 @@ impl Store {
     /// How many runs there are, by the words of their phases.
     pub(crate) async fn run_counts(&self) -> Result<RunCounts, StoreError> {
         self.read(|db| {
-            let mut statement =
-                db.prepare_cached("SELECT phase, count(*) FROM runs GROUP BY phase ORDER BY phase")?;
+            let mut statement = db
+                .prepare_cached("SELECT phase, count(*) FROM runs GROUP BY phase ORDER BY phase")?;
             let mut rows = statement.query([])?;
             let mut counts = RunCounts::default();
             while let Some(row) = rows.next()? {

@@ -49,7 +49,9 @@ impl Tls {
         if current.expires <= clock::now().plus(EARLY) {
             match make(&self.context, &self.names) {
                 Ok(next) => *current = next,
-                Err(why) => tracing::error!("the certificate for HTTP ends soon, and no other can be made: {why}"),
+                Err(why) => tracing::error!(
+                    "the certificate for HTTP ends soon, and no other can be made: {why}"
+                ),
             }
         }
         current.acceptor.clone()
@@ -84,7 +86,9 @@ fn names(listen: SocketAddr, addresses: &[String]) -> Vec<String> {
     if !listen.ip().is_unspecified() {
         names.insert(listen.ip().to_string());
     }
-    let hosts = addresses.iter().filter_map(|address| address.rsplit_once(':'));
+    let hosts = addresses
+        .iter()
+        .filter_map(|address| address.rsplit_once(':'));
     names.extend(hosts.map(|(host, _)| host.trim_matches(['[', ']']).to_owned()));
     names.into_iter().collect()
 }
@@ -97,6 +101,9 @@ mod tests {
     fn it_is_called_what_nodes_call_it() {
         let addresses = ["brine01:4640".to_owned(), "[fd00::1]:4640".to_owned()];
         let names = names("10.0.0.1:4641".parse().unwrap(), &addresses);
-        assert_eq!(names, ["10.0.0.1", "127.0.0.1", "brine01", "fd00::1", "localhost"]);
+        assert_eq!(
+            names,
+            ["10.0.0.1", "127.0.0.1", "brine01", "fd00::1", "localhost"]
+        );
     }
 }

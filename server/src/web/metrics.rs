@@ -109,8 +109,11 @@ const fn state(node: &NodeRecord, connected: bool) -> &'static str {
 async fn runs(context: &Context, out: &mut Exposition) -> Result<(), StoreError> {
     let counts = context.store.run_counts().await?;
     for (phase, count) in counts.open {
-        out.gauge("brine_server_open_runs", "Runs that are not over, by phase.")
-            .add(&[("phase", &phase)], count);
+        out.gauge(
+            "brine_server_open_runs",
+            "Runs that are not over, by phase.",
+        )
+        .add(&[("phase", &phase)], count);
     }
     for (phase, count) in counts.over {
         out.counter("brine_server_runs_total", "Runs that are over, by outcome.")
@@ -120,11 +123,8 @@ async fn runs(context: &Context, out: &mut Exposition) -> Result<(), StoreError>
 }
 
 fn store(context: &Context, out: &mut Exposition) {
-    out.gauge(
-        "brine_server_store_queue",
-        "Calls that wait for the store.",
-    )
-    .add(&[], context.store.waiting());
+    out.gauge("brine_server_store_queue", "Calls that wait for the store.")
+        .add(&[], context.store.waiting());
     if let Ok(metadata) = std::fs::metadata(&context.store.path) {
         out.gauge("brine_server_store_bytes", "Size of the store's database.")
             .add(&[], metadata.len());
@@ -145,7 +145,9 @@ fn requests(context: &Context, out: &mut Exposition) {
     );
     let meters = &context.meters;
     meters.agents.tell(Some(("from", "agent")), &mut family);
-    meters.operators.tell(Some(("from", "operator")), &mut family);
+    meters
+        .operators
+        .tell(Some(("from", "operator")), &mut family);
 }
 
 fn certificates(context: &Context, out: &mut Exposition) {

@@ -37,7 +37,10 @@ impl Acceptor {
             .with_safe_default_protocol_versions()
             .map_err(unusable)?
             .with_no_client_auth()
-            .with_single_cert(vec![CertificateDer::from(certificate.to_vec())], key.private_der())
+            .with_single_cert(
+                vec![CertificateDer::from(certificate.to_vec())],
+                key.private_der(),
+            )
             .map_err(unusable)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self(TlsAcceptor::from(Arc::new(config))))

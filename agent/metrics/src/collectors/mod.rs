@@ -4,9 +4,14 @@ use crate::collector::Definition;
 
 mod arp;
 mod bcache;
+mod bonding;
 mod btrfs;
 mod buddyinfo;
+mod cgroups;
 mod conntrack;
+mod cpu;
+mod cpufreq;
+mod diskstats;
 mod dmi;
 mod drbd;
 mod edac;
@@ -14,13 +19,19 @@ mod entropy;
 mod fibrechannel;
 mod filefd;
 mod filesystem;
+mod hwmon;
 mod infiniband;
+mod interrupts;
 mod ipvs;
+mod ksmd;
 mod lnstat;
 mod loadavg;
+mod mdadm;
 mod meminfo;
 mod meminfo_numa;
 mod mountstats;
+mod netclass;
+mod netdev;
 mod netstat;
 mod network_route;
 mod nfs;
@@ -39,7 +50,10 @@ mod sockstat;
 mod softnet;
 mod stat;
 mod sysctl;
+mod systemd;
 mod tapestats;
+mod textfile;
+mod thermal_zone;
 mod time;
 mod timex;
 mod udp_queues;
@@ -53,9 +67,14 @@ mod zoneinfo;
 pub static COLLECTORS: &[Definition] = &[
     arp::DEFINITION,
     bcache::DEFINITION,
+    bonding::DEFINITION,
     btrfs::DEFINITION,
     buddyinfo::DEFINITION,
+    cgroups::DEFINITION,
     conntrack::DEFINITION,
+    cpu::DEFINITION,
+    cpufreq::DEFINITION,
+    diskstats::DEFINITION,
     dmi::DEFINITION,
     drbd::DEFINITION,
     edac::DEFINITION,
@@ -63,13 +82,19 @@ pub static COLLECTORS: &[Definition] = &[
     fibrechannel::DEFINITION,
     filefd::DEFINITION,
     filesystem::DEFINITION,
+    hwmon::DEFINITION,
     infiniband::DEFINITION,
+    interrupts::DEFINITION,
     ipvs::DEFINITION,
+    ksmd::DEFINITION,
     lnstat::DEFINITION,
     loadavg::DEFINITION,
+    mdadm::DEFINITION,
     meminfo::DEFINITION,
     meminfo_numa::DEFINITION,
     mountstats::DEFINITION,
+    netclass::DEFINITION,
+    netdev::DEFINITION,
     netstat::DEFINITION,
     network_route::DEFINITION,
     nfs::DEFINITION,
@@ -88,7 +113,10 @@ pub static COLLECTORS: &[Definition] = &[
     softnet::DEFINITION,
     stat::DEFINITION,
     sysctl::DEFINITION,
+    systemd::DEFINITION,
     tapestats::DEFINITION,
+    textfile::DEFINITION,
+    thermal_zone::DEFINITION,
     time::DEFINITION,
     timex::DEFINITION,
     udp_queues::DEFINITION,

@@ -24,10 +24,11 @@ fn collect(_: &Roots, out: &mut Exposition) -> Result<(), CollectError> {
     let names = device_names()?;
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     let mut told = HashSet::new();
-    for bytes in list(ROUTES, &[0; HEAD])? {
-        let Some(route) = Route::read(&bytes) else {
-            continue;
-        };
+    let mut routes = Vec::new();
+    list(ROUTES, &[0; HEAD], |bytes| {
+        routes.extend(Route::read(bytes))
+    })?;
+    for route in routes {
         for hop in &route.hops {
             let device = names.get(&hop.device).map_or("", String::as_str);
             *counts.entry(device).or_default() += 1;

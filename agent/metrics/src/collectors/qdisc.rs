@@ -38,9 +38,12 @@ struct Queues {
 
 impl Collector for Queues {
     fn collect(&self, _: &Roots, out: &mut Exposition) -> Result<(), CollectError> {
-        let queues = list(QUEUES, &[0; HEAD])?;
+        let mut queues = Vec::new();
+        list(QUEUES, &[0; HEAD], |bytes| {
+            queues.extend(Queue::read(bytes))
+        })?;
         let names = device_names()?;
-        for queue in queues.iter().filter_map(|bytes| Queue::read(bytes)) {
+        for queue in queues {
             // A device may have gone in between.
             let name = names.get(&queue.device);
             if let Some(name) = name.filter(|name| self.devices.takes(name)) {
