@@ -18,6 +18,8 @@ use crate::wait::wait_until;
 use crate::webapp;
 
 const STATES: &str = "/srv/brine/states";
+/// Where the server answers programs.
+const HTTP: &str = "10.77.0.10:4641";
 const DISK: &str = "/var/lib/disk";
 
 /// A lab with the reference fleet in it, or a part of that.
@@ -101,7 +103,7 @@ impl Fleet {
         self.copy_states(nodes)?;
         let server = self.host(SERVER);
         let started = server.run(&format!(
-            "brine-server init --states {STATES} --address 10.77.0.10:4640 && systemctl enable --quiet --now brine-server"
+            "brine-server init --states {STATES} --address 10.77.0.10:4640 --http {HTTP} && systemctl enable --quiet --now brine-server"
         ));
         ensure!(started.code == 0, "the server does not start:\n{started}");
         wait_until("the server to answer", Duration::from_secs(30), || {
@@ -406,6 +408,7 @@ impl Fleet {
         // Writers run in the operator's seat. Grafana's packages cannot be had here.
         let more = format!(
             "haproxy:\n  postgres_from: [{}]\nkeepalived:\n  address: {}/24\n  interface: host0\n\
+             victoria_metrics:\n  server: {HTTP}\n\
              grafana:\n  install: false\n  group: root\nglusterfs:\n  on_root: true\n  device: {DISK}\n  \
              filesystem: none\n  options: [bind]\n",
             nodes::OPERATOR,

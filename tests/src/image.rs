@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::packages::{self, FOR_ROLES, SUITE};
+use crate::packages::{self, FOR_ROLES, FOR_SCENARIOS, SUITE};
 use crate::prerequisites::progress;
 use crate::process::succeed;
 
@@ -51,12 +51,13 @@ pub fn ensure_images() -> Result<Images> {
         .file_name()
         .map(|n| n.to_string_lossy().into_owned())
         .unwrap_or_default();
+    let wanted = [&FOR_ROLES[..], &FOR_SCENARIOS].concat();
     let repository = cached(
         "repository",
-        &[RECIPE, &key, &FOR_ROLES.join(" ")],
+        &[RECIPE, &key, &wanted.join(" ")],
         |target| {
             progress("downloading the roles' packages (once)");
-            packages::download(&base, &FOR_ROLES, target)
+            packages::download(&base, &wanted, target)
         },
     )?;
     Ok(Images { base, repository })

@@ -13,7 +13,7 @@ use crate::process::succeed;
 pub const SUITE: &str = "bookworm";
 
 /// What the roles' formulas install, beyond the base image.
-pub const FOR_ROLES: [&str; 15] = [
+pub const FOR_ROLES: [&str; 14] = [
     "ca-certificates",
     "curl",
     "etcd-client",
@@ -26,10 +26,12 @@ pub const FOR_ROLES: [&str; 15] = [
     "postgresql-15",
     "postgresql-client-15",
     "prometheus-alertmanager",
-    "prometheus-node-exporter",
     "python3-etcd",
     "victoria-metrics",
 ];
+
+/// What scenarios compare with, and check by.
+pub const FOR_SCENARIOS: [&str; 2] = ["prometheus", "prometheus-node-exporter"];
 
 const LONG: Duration = Duration::from_secs(1800);
 

@@ -97,7 +97,12 @@ fn write_states(root: &Path) {
     );
     write(
         "roles/cache.yaml",
-        "role: cache\ndescription: Cache.\nformulas: [tls]\n",
+        "role: cache\ndescription: Cache.\nformulas: [tls, node_metrics]\n",
+    );
+    write(
+        "formulas/node_metrics/formula.yaml",
+        "formula: node_metrics\ndescription: Metrics.\nparameters:\n  port: { type: port, default: 9100, \
+         description: Where. }\nresources:\n  - file: /etc/metrics.conf\n    content: here\n",
     );
     write(
         "formulas/tls/formula.yaml",
@@ -129,8 +134,13 @@ impl Fixture {
             states: Some(states),
             listen: Some(listen),
             addresses: vec![listen.to_string()],
+            http: Some(SocketAddr::new(listen.ip(), 4641)),
         };
-        let settings = init::init(&data, &options).await.expect("made").settings;
+        let mut settings = init::init(&data, &options).await.expect("made").settings;
+        // The handshake is the lab's business; here it would be one more client to write.
+        let http = settings.http.as_mut().expect("asked for");
+        http.tls = false;
+        http.token = "app.metrics_token".to_owned();
         let ctl = std::fs::read_to_string(&options.ctl).expect("written");
         let ctl = serde_json::from_str(&ctl).expect("settings");
         let (running, operator) = (None, None);
@@ -172,6 +182,32 @@ impl Fixture {
             let stopped = tokio::time::timeout(self.limits.shutdown + SOON, serving).await;
             stopped.expect("in time").expect("no panic");
         }
+    }
+
+    /// A page that programs ask for: its status, and its text.
+    pub(crate) async fn page(&self, path: &str, header: &str) -> (u16, String) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let http = self.settings.http.as_ref().expect("asked for");
+        let stream = tokio::net::TcpStream::connect(http.listen).await;
+        let mut stream = stream.expect("connected");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: x\r\n{header}Connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut told = String::new();
+        stream.read_to_string(&mut told).await.expect("a text");
+        let (head, text) = told.split_once("\r\n\r\n").expect("a head");
+        let status = head.split(' ').nth(1).expect("a status");
+        (status.parse().expect("a number"), text.to_owned())
+    }
+
+    /// The header that opens its pages: the secret is made up by the server.
+    pub(crate) async fn bearer(&self) -> String {
+        let (refused, _) = self.page("/metrics", "").await;
+        assert_eq!(refused, 401);
+        let secrets = std::fs::read_to_string(self.data.secrets()).expect("written");
+        let line = secrets.lines().find_map(|line| line.trim().strip_prefix("metrics_token:"));
+        let token = line.expect("made up").trim().trim_matches('"');
+        format!("Authorization: Bearer {token}\r\n")
     }
 
     pub(crate) fn servers(&self) -> Vec<String> {

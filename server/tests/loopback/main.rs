@@ -19,3 +19,4 @@ mod rights;
 mod rollouts;
 mod stepping;
 mod views;
+mod web;

@@ -1,7 +1,7 @@
 //! Families are gathered in any order and written by name, each with its samples in one place.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::number::Number;
 
@@ -40,10 +40,24 @@ pub struct Family {
 }
 
 impl Family {
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
+    fn join(&mut self, other: &Self) {
+        if self.kind != other.kind {
+            return;
+        }
+        let known: HashSet<String> = self.samples.lines().map(series).collect();
+        let new = other.samples.lines();
+        let new: Vec<&str> = new.filter(|line| !known.contains(&series(line))).collect();
+        for line in new {
+            self.samples.push_str(line);
+            self.samples.push('\n');
+        }
     }
+}
+
+/// A line without its value, which has no space in it.
+fn series(line: &str) -> String {
+    let series = line.rsplit_once(' ').map_or(line, |(series, _)| series);
+    series.to_owned()
 }
 
 /// One answer to a scrape, or a part of one.
@@ -112,11 +126,12 @@ impl Exposition {
         self.places.contains_key(name)
     }
 
-    /// Takes over another part's samples, family by family.
+    /// Takes over another part's samples, family by family. Of a family that is there already, what does not fit is
+    /// left out: another kind, and series that are told.
     pub fn absorb(&mut self, part: Self) {
         for family in part.families {
             match self.places.get(&family.name) {
-                Some(place) => self.families[*place].samples.push_str(&family.samples),
+                Some(place) => self.families[*place].join(&family),
                 None => {
                     self.places.insert(family.name.clone(), self.families.len());
                     self.families.push(family);
@@ -218,6 +233,8 @@ mod tests {
         let mut part = Exposition::new();
         part.gauge("node_b", "B.").add(&[("x", "y")], 3_u64);
         part.gauge("node_none", "Has no sample.");
+        part.gauge("node_a_total", "Is another thing.").add(&[], 9_u64);
+        all.absorb(part.clone());
         all.absorb(part);
         assert_eq!(
             all.text(),

@@ -17,6 +17,7 @@ mod formation;
 mod front;
 mod grafana;
 mod interrupted;
+mod metrics;
 mod inventory;
 mod monitoring;
 mod release;

@@ -23,7 +23,7 @@ pub(super) const DEFINITION: Definition = Definition {
             name: MOUNT_POINTS,
             help: "Regexp of mount points to exclude for filesystem collector.",
             default: Value::Text(
-                "^/(dev|proc|run/credentials/.+|sys|var/lib/docker/.+|var/lib/containers/storage/.+)($|/)",
+                "^/(dev|proc|run|sys|mnt|media|var/lib/docker/.+|var/lib/containers/storage/.+)($|/)",
             ),
         },
         Opt {
