@@ -52,14 +52,10 @@ pub fn ensure_images() -> Result<Images> {
         .map(|n| n.to_string_lossy().into_owned())
         .unwrap_or_default();
     let wanted = [&FOR_ROLES[..], &FOR_SCENARIOS].concat();
-    let repository = cached(
-        "repository",
-        &[RECIPE, &key, &wanted.join(" ")],
-        |target| {
-            progress("downloading the roles' packages (once)");
-            packages::download(&base, &wanted, target)
-        },
-    )?;
+    let repository = cached("repository", &[RECIPE, &key, &wanted.join(" ")], |target| {
+        progress("downloading the roles' packages (once)");
+        packages::download(&base, &wanted, target)
+    })?;
     Ok(Images { base, repository })
 }
 

@@ -36,16 +36,33 @@ fn arrows_between_crates() {
         ("brine-transport", &["brine-model", "brine-wire"]),
         (
             "brine-server",
-            &["brine-model", "brine-lang", "brine-wire", "brine-transport"],
+            &[
+                "brine-model",
+                "brine-lang",
+                "brine-wire",
+                "brine-transport",
+                "brine-exposition",
+                "brine-web",
+            ],
         ),
         (
             "brine-agent",
-            &["brine-model", "brine-wire", "brine-transport"],
+            &[
+                "brine-model",
+                "brine-wire",
+                "brine-transport",
+                "brine-exposition",
+                "brine-node-metrics",
+                "brine-web",
+            ],
         ),
         (
             "brine-ctl",
             &["brine-model", "brine-lang", "brine-wire", "brine-transport"],
         ),
+        ("brine-exposition", &[]),
+        ("brine-web", &[]),
+        ("brine-node-metrics", &["brine-exposition"]),
         ("brine-tests", &[]),
     ]);
     let output = Command::new(env!("CARGO"))
@@ -130,6 +147,9 @@ fn every_crate_takes_the_workspace_lints() {
         "shared/transport",
         "server",
         "agent",
+        "agent/metrics",
+        "shared/exposition",
+        "shared/web",
         "ctl",
         "tests",
     ] {

@@ -9,6 +9,7 @@
 //! netlink     lists that the kernel has no files for
 //! pattern     the include and exclude filters
 //! options     what the command line says of collectors
+//! selection   which collectors run
 //! scrape      all of them in turn, each with a deadline, and what is said of a scrape itself
 //! ```
 
@@ -19,8 +20,10 @@ pub mod options;
 mod pattern;
 mod roots;
 mod scrape;
+mod selection;
 mod words;
 
 pub use collectors::COLLECTORS;
 pub use roots::Roots;
-pub use scrape::{Scraper, Selection, UnknownCollector};
+pub use scrape::Scraper;
+pub use selection::{Selection, UnknownCollector};

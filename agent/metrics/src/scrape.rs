@@ -12,48 +12,15 @@ use brine_exposition::Exposition;
 
 use crate::collector::{CollectError, Collector, Definition};
 use crate::collectors::COLLECTORS;
-use crate::options::{Invalid, Options};
+use crate::options::Invalid;
 use crate::roots::Roots;
+use crate::selection::{Selection, UnknownCollector};
 
 /// How long one collector may take.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Which collectors run, with which options.
-#[derive(Debug, Clone, Default)]
-pub struct Selection {
-    /// Collectors that were named, and whether they are to run.
-    pub named: Vec<(&'static str, bool)>,
-    /// `--collector.disable-defaults`: only those that were named.
-    pub no_defaults: bool,
-    /// Of collectors of which something was said.
-    pub options: Vec<(&'static str, Options)>,
-}
-
-impl Selection {
-    fn takes(&self, definition: &Definition) -> bool {
-        let named = self.named.iter().rev();
-        let mut named = named.filter(|(name, _)| *name == definition.name);
-        named
-            .next()
-            .map_or(definition.enabled && !self.no_defaults, |(_, on)| *on)
-    }
-
-    fn options(&self, definition: &'static Definition) -> Options {
-        let mut options = self.options.iter();
-        options
-            .find(|(name, _)| *name == definition.name)
-            .map_or_else(|| Options::of(definition), |(_, options)| options.clone())
-    }
-}
-
-/// A word of `collect[]` that names no collector, or one that does not run.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UnknownCollector {
-    #[error("missing collector: {0}")]
-    Missing(String),
-    #[error("disabled collector: {0}")]
-    Disabled(String),
-}
+/// Of the thread. What is not touched costs nothing, and one that overflows ends the whole process.
+const STACK: usize = 1024 * 1024;
 
 /// The collectors of one machine. What they keep between scrapes lives here.
 #[derive(Debug)]
@@ -240,7 +207,7 @@ fn start(round: &Arc<Round>, number: u32) -> Option<mpsc::Sender<Arc<Round>>> {
     let first = Arc::clone(round);
     let started = std::thread::Builder::new()
         .name("metrics".to_owned())
-        .stack_size(256 * 1024)
+        .stack_size(STACK)
         .spawn(move || {
             if first.work(number).is_none() {
                 return;
@@ -484,17 +451,5 @@ mod tests {
         }
         let text = patient.scrape(&[], LONG).unwrap().text();
         assert!(success(&text, "works") && success(&text, "hangs"));
-    }
-
-    #[test]
-    fn what_is_said_last_of_a_collector_counts() {
-        let selection = Selection {
-            named: vec![("off", true), ("works", true), ("works", false)],
-            no_defaults: true,
-            options: Vec::new(),
-        };
-        let scraper = Scraper::of(SOME, Roots::default(), &selection).unwrap();
-        let names: Vec<&str> = scraper.slots.iter().map(|slot| slot.name).collect();
-        assert_eq!(names, ["off"]);
     }
 }

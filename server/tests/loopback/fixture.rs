@@ -205,7 +205,9 @@ impl Fixture {
         let (refused, _) = self.page("/metrics", "").await;
         assert_eq!(refused, 401);
         let secrets = std::fs::read_to_string(self.data.secrets()).expect("written");
-        let line = secrets.lines().find_map(|line| line.trim().strip_prefix("metrics_token:"));
+        let line = secrets
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("metrics_token:"));
         let token = line.expect("made up").trim().trim_matches('"');
         format!("Authorization: Bearer {token}\r\n")
     }

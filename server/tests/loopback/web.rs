@@ -24,7 +24,10 @@ async fn nothing_is_told_without_the_token() {
 async fn every_node_with_metrics_is_discovered() {
     let fixture = Fixture::new().await;
     let bearer = fixture.bearer().await;
-    assert_eq!(fixture.page("/discovery", &bearer).await, (200, "[]".to_owned()));
+    assert_eq!(
+        fixture.page("/discovery", &bearer).await,
+        (200, "[]".to_owned())
+    );
     let token = fixture.pool_token("cache*", &["cache"], 5).await;
     let agent = Agent::join(&fixture, &token, "cache01", &Log::default()).await;
     let token = fixture.pool_token("web*", &["web"], 5).await;
@@ -37,10 +40,13 @@ async fn every_node_with_metrics_is_discovered() {
         address: Some("fd00::2".into()),
         ttl: 3600,
     });
-    assert!(matches!(fixture.ask(add).await, OperatorReply::Token { .. }));
+    assert!(matches!(
+        fixture.ask(add).await,
+        OperatorReply::Token { .. }
+    ));
     let (_, text) = fixture.page("/discovery", &bearer).await;
     let expected = concat!(
-        r#"[{"targets":["127.0.0.1:9100"],"labels":{"instance":"cache01","role":"cache"}},"#,
+        r#"[{"targets":["127.0.0.1:9100"],"labels":{"instance":"cache01","label_env":"test","role":"cache"}},"#,
         r#"{"targets":["[fd00::2]:9100"],"labels":{"instance":"cache02","label_rack_row":"7","role":"cache"}}]"#,
     );
     assert_eq!(text, expected);

@@ -233,7 +233,8 @@ mod tests {
         let mut part = Exposition::new();
         part.gauge("node_b", "B.").add(&[("x", "y")], 3_u64);
         part.gauge("node_none", "Has no sample.");
-        part.gauge("node_a_total", "Is another thing.").add(&[], 9_u64);
+        part.gauge("node_a_total", "Is another thing.")
+            .add(&[], 9_u64);
         all.absorb(part.clone());
         all.absorb(part);
         assert_eq!(

@@ -27,7 +27,9 @@ pub(super) fn parse(text: &str) -> Families {
             current = name.to_owned();
         } else {
             let (series, value) = line.rsplit_once(' ').expect("a value");
-            let family = families.get_mut(&current).expect("a type before its samples");
+            let family = families
+                .get_mut(&current)
+                .expect("a type before its samples");
             let before = family.samples.insert(sorted(series), value.to_owned());
             assert_eq!(before, None, "{series} comes twice");
         }
@@ -66,7 +68,11 @@ pub(super) fn shape(theirs: &Families, ours: &Families) -> Vec<String> {
     let names: BTreeSet<_> = theirs.keys().chain(ours.keys()).collect();
     for name in names {
         let (Some(their), Some(our)) = (theirs.get(name), ours.get(name)) else {
-            let side = if ours.contains_key(name) { "only ours" } else { "only theirs" };
+            let side = if ours.contains_key(name) {
+                "only ours"
+            } else {
+                "only theirs"
+            };
             found.push(format!("{name}: {side}"));
             continue;
         };

@@ -22,9 +22,16 @@ const FLAGS: &str = "--collector.systemd --collector.netdev.address-info";
 fn compared(mut families: Families) -> Families {
     families.retain(|name, _| {
         // Of the exporter's own: its language, its library, its web server, its version; and of the agent's.
-        let own = ["go_", "promhttp_", "process_", "brine_", "node_exporter_build_info"];
+        let own = [
+            "go_",
+            "promhttp_",
+            "process_",
+            "brine_",
+            "node_exporter_build_info",
+        ];
         // How long each took.
-        !own.iter().any(|own| name.starts_with(own)) && name != "node_scrape_collector_duration_seconds"
+        !own.iter().any(|own| name.starts_with(own))
+            && name != "node_scrape_collector_duration_seconds"
     });
     families
 }
@@ -47,7 +54,10 @@ fn serve(fleet: &Fleet, host: &str, flags: &str) {
          --web.listen-address=127.0.0.1:19100 {flags}"
     ));
     wait_until("their exporter", Duration::from_secs(30), || {
-        Ok(host.run("curl -sf -o /dev/null http://127.0.0.1:19100/").code == 0)
+        Ok(host
+            .run("curl -sf -o /dev/null http://127.0.0.1:19100/")
+            .code
+            == 0)
     })
     .expect("it answers");
 }
@@ -77,9 +87,11 @@ fn they_are_node_exporters() {
     let applied = fleet.ctl("apply role=db --yes");
     assert_eq!(applied.code, 0, "{applied}");
     exporter(&fleet, host);
-    wait_until("the agent to have read its flags", Duration::from_secs(30), || {
-        Ok(ours(&fleet, host).contains("node_systemd_unit_state"))
-    })
+    wait_until(
+        "the agent to have read its flags",
+        Duration::from_secs(30),
+        || Ok(ours(&fleet, host).contains("node_systemd_unit_state")),
+    )
     .expect("no restart is needed");
     // Gauges go up and down between readings: each series has to agree once, names and labels in the same moment.
     let mut left: Option<BTreeSet<String>> = None;
@@ -113,7 +125,9 @@ fn they_are_node_exporters() {
     // promtool finds the faults of names that it finds in theirs, and none of ours.
     let host = fleet.host(host);
     let check = |what: &str| {
-        let told = host.run(&format!("{what} | {BENCH}/tree/usr/bin/promtool check metrics 2>&1"));
+        let told = host.run(&format!(
+            "{what} | {BENCH}/tree/usr/bin/promtool check metrics 2>&1"
+        ));
         let lines = told.stdout.lines().map(str::to_owned);
         lines.collect::<BTreeSet<String>>()
     };
@@ -148,8 +162,12 @@ fn captured(fleet: &Fleet, host: &str) {
     let flags = format!(
         "--path.procfs={BENCH}/copy/proc --path.sysfs={BENCH}/copy/sys --path.rootfs={BENCH}/copy --no-collector.timex --no-collector.filesystem --no-collector.systemd"
     );
-    let mut still = compared(parse(&machine.succeed(&format!("brine-agent metrics {flags}"))));
-    let mut again = compared(parse(&machine.succeed(&format!("brine-agent metrics {flags}"))));
+    let mut still = compared(parse(
+        &machine.succeed(&format!("brine-agent metrics {flags}")),
+    ));
+    let mut again = compared(parse(
+        &machine.succeed(&format!("brine-agent metrics {flags}")),
+    ));
     serve(fleet, host, &flags);
     let mut their = theirs(fleet, host);
     for side in [&mut still, &mut again, &mut their] {
@@ -161,7 +179,10 @@ fn captured(fleet: &Fleet, host: &str) {
     // The kernel's lists of interfaces have no file.
     let values: Vec<_> = values
         .iter()
-        .filter(|series| !series.starts_with("node_network_receive") && !series.starts_with("node_network_transmit"))
+        .filter(|series| {
+            !series.starts_with("node_network_receive")
+                && !series.starts_with("node_network_transmit")
+        })
         .collect();
     assert!(odd.is_empty() && values.is_empty(), "{odd:#?} {values:#?}");
     assert!(still.len() > 100, "{}", still.len());
@@ -171,11 +192,17 @@ fn captured(fleet: &Fleet, host: &str) {
 fn every_node_is_scraped_without_a_list() {
     let Some(fleet) = super::fleet() else { return };
     wait_until("a series of each node", Duration::from_secs(60), || {
-        Ok(query(&fleet, "node_uname_info").len() == 9 && query(&fleet, "brine_agent_connected == 1").len() == 9)
+        Ok(query(&fleet, "node_uname_info").len() == 9
+            && query(&fleet, "brine_agent_connected == 1").len() == 9)
     })
     .unwrap_or_else(|error| panic!("{error:#}: {:#?}", query(&fleet, "up")));
-    let list = fleet.host("grafana01").succeed("cat /etc/victoria-metrics/scrape.yml");
-    assert!(list.contains("/discovery") && !list.contains(":9100"), "{list}");
+    let list = fleet
+        .host("grafana01")
+        .succeed("cat /etc/victoria-metrics/scrape.yml");
+    assert!(
+        list.contains("/discovery") && !list.contains(":9100"),
+        "{list}"
+    );
     // The server tells of itself and of all of them.
     for (asked, due) in [
         ("sum(brine_server_node_connected)", "9"),
@@ -193,15 +220,23 @@ fn every_node_is_scraped_without_a_list() {
         .unwrap_or_else(|error| panic!("{error:#}: {seen:#?}"));
     }
     // Strangers get nothing, neither of a node nor of the fleet.
-    for address in ["http://db01:9100/metrics", "https://10.77.0.10:4641/discovery", "https://10.77.0.10:4641/metrics"] {
-        let told = fleet.operator().run(&format!("curl -sk -o /dev/null -w '%{{http_code}}' {address}"));
+    for address in [
+        "http://db01:9100/metrics",
+        "https://10.77.0.10:4641/discovery",
+        "https://10.77.0.10:4641/metrics",
+    ] {
+        let told = fleet.operator().run(&format!(
+            "curl -sk -o /dev/null -w '%{{http_code}}' {address}"
+        ));
         assert_eq!(told.stdout, "401", "{address}: {told}");
     }
     // A node that comes later needs nothing to be said, and nothing to be applied elsewhere.
     fleet.add("backend04").expect("it comes up");
-    wait_until("the new node to be expected", Duration::from_secs(90), || {
-        Ok(query(&fleet, "up{instance=\"backend04\"}").len() == 1)
-    })
+    wait_until(
+        "the new node to be expected",
+        Duration::from_secs(90),
+        || Ok(query(&fleet, "up{instance=\"backend04\"}").len() == 1),
+    )
     .expect("it is discovered");
     fleet.remove("backend04").expect("it goes down");
 }
@@ -216,7 +251,9 @@ fn a_mount_that_hangs_costs_itself() {
     };
     let label = "mountpoint=\"/srv/static\",fstype=\"fuse.glusterfs\"} ";
     let error = |text: &str| {
-        let line = text.lines().find(|line| line.starts_with("node_filesystem_device_error{") && line.contains(label));
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("node_filesystem_device_error{") && line.contains(label));
         line.map(|line| line.ends_with(" 1"))
     };
     assert_eq!(error(&ours(&fleet, "backend02")), Some(false));
@@ -225,7 +262,10 @@ fn a_mount_that_hangs_costs_itself() {
     for round in 1..=4 {
         let begin = Instant::now();
         let text = ours(&fleet, "backend02");
-        super::figure(&format!("a mount hangs: scrape {round} took {:?}", begin.elapsed()));
+        super::figure(&format!(
+            "a mount hangs: scrape {round} took {:?}",
+            begin.elapsed()
+        ));
         assert_eq!(error(&text), Some(true), "{text}");
         for collector in ["filesystem", "cpu", "netdev"] {
             let line = format!("node_scrape_collector_success{{collector=\"{collector}\"}} 1");
@@ -234,10 +274,15 @@ fn a_mount_that_hangs_costs_itself() {
         assert!(text.contains("node_filesystem_size_bytes{") && text.contains("node_load1 "));
         counts.push(threads());
     }
-    assert!(counts[1..].iter().all(|count| *count <= counts[0]), "threads pile up: {counts:?}");
+    assert!(
+        counts[1..].iter().all(|count| *count <= counts[0]),
+        "threads pile up: {counts:?}"
+    );
     host.succeed("pkill -CONT -f 'glusterfs.* /srv/static'");
-    wait_until("the mount to be told again", Duration::from_secs(60), || {
-        Ok(error(&ours(&fleet, "backend02")) == Some(false))
-    })
+    wait_until(
+        "the mount to be told again",
+        Duration::from_secs(60),
+        || Ok(error(&ours(&fleet, "backend02")) == Some(false)),
+    )
     .expect("it comes back");
 }
