@@ -1,5 +1,6 @@
 //! `GET /metrics`, where the file says. The file is looked at often: an apply that changes it needs no restart.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,28 +37,20 @@ pub(crate) async fn run(root: PathBuf, own: Own, stop: CancellationToken) {
     let mut serving: Option<Serving> = None;
     let mut told = String::new();
     loop {
-        let text = read(&root.join(super::FILE));
-        let missing = serving
-            .as_ref()
-            .is_some_and(|serving| serving.is_incomplete());
-        match text {
-            Ok(text) if known.as_ref() != Some(&text) || missing => {
-                let begun = match &text {
-                    None => Ok(None),
-                    Some(text) => Serving::plan(text, &root, &own).map(Some),
-                };
-                match begun {
+        match read(&root.join(super::FILE)) {
+            Ok(text) if known.as_ref() != Some(&text) => {
+                let planned = text
+                    .as_ref()
+                    .map(|text| Serving::plan(text, &root, &own))
+                    .transpose();
+                match planned {
                     Ok(next) => {
                         // The port must be free before it is bound again.
                         if let Some(before) = serving.take() {
                             before.end().await;
+                            tell(&mut told, Ok("metrics are not served any more".to_owned()));
                         }
-                        if let Some(mut next) = next {
-                            tell(&mut told, next.listen().await);
-                            serving = Some(next);
-                        } else if known.is_some() {
-                            tracing::info!("metrics are not served any more");
-                        }
+                        serving = next;
                     }
                     // What is wrong changes nothing: it is served as before.
                     Err(why) => tell(&mut told, Err(why)),
@@ -66,6 +59,12 @@ pub(crate) async fn run(root: PathBuf, own: Own, stop: CancellationToken) {
             }
             Ok(_) => {}
             Err(error) => tell(&mut told, Err(error.to_string())),
+        }
+        if let Some(serving) = &mut serving
+            && serving.is_incomplete()
+        {
+            let outcome = serving.listen().await;
+            tell(&mut told, outcome);
         }
         tokio::select! {
             () = stop.cancelled() => break,
@@ -106,7 +105,8 @@ fn read(path: &Path) -> std::io::Result<Option<String>> {
 struct Serving {
     flags: Flags,
     site: Arc<Page>,
-    listening: usize,
+    /// What is listened on, by the words of the flags.
+    listening: BTreeMap<String, SocketAddr>,
     servers: JoinSet<()>,
     stop: CancellationToken,
 }
@@ -124,7 +124,7 @@ impl Serving {
         Ok(Self {
             flags,
             site: Arc::new(site),
-            listening: 0,
+            listening: BTreeMap::new(),
             servers: JoinSet::new(),
             stop: CancellationToken::new(),
         })
@@ -132,17 +132,19 @@ impl Serving {
 
     /// An address that is not there yet is tried again.
     fn is_incomplete(&self) -> bool {
-        self.listening < self.flags.listen.len()
+        let mut words = self.flags.listen.iter();
+        words.any(|word| !self.listening.contains_key(word))
     }
 
     async fn listen(&mut self) -> Result<String, String> {
-        let mut at = Vec::new();
         let mut failed = Vec::new();
         for word in &self.flags.listen {
+            if self.listening.contains_key(word) {
+                continue;
+            }
             match bind(word).await {
                 Ok((listener, address)) => {
-                    self.listening += 1;
-                    at.push(address.to_string());
+                    self.listening.insert(word.clone(), address);
                     self.servers.spawn(serve(
                         listener,
                         (),
@@ -155,6 +157,7 @@ impl Serving {
             }
         }
         if failed.is_empty() {
+            let at: Vec<String> = self.listening.values().map(ToString::to_string).collect();
             Ok(format!("metrics are served on {}", at.join(", ")))
         } else {
             Err(failed.join("; "))
@@ -244,5 +247,104 @@ impl Page {
                 Answer::unavailable("the scrape died: see the agent's log")
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    async fn ask(address: SocketAddr, head: &str) -> String {
+        let mut stream = loop {
+            match TcpStream::connect(address).await {
+                Ok(stream) => break stream,
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        };
+        let request = format!("GET {head}Host: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut told = String::new();
+        stream.read_to_string(&mut told).await.unwrap();
+        told
+    }
+
+    /// An address that is this test's alone.
+    fn address(last: u8) -> SocketAddr {
+        let [low, middle, ..] = std::process::id().to_le_bytes();
+        SocketAddr::from(([127, middle, low, last], 9100))
+    }
+
+    #[tokio::test]
+    async fn it_listens_where_the_file_says_and_anew_when_that_changes() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join(super::super::FILE);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        let write = |text: &str| {
+            let next = file.with_extension("next");
+            std::fs::write(&next, text).unwrap();
+            std::fs::rename(next, &file).unwrap();
+        };
+        let own = Own {
+            root: root.path().to_owned(),
+            state: root.path().to_owned(),
+            link: None,
+        };
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(run(root.path().to_owned(), own, stop.clone()));
+        let (first, second) = (address(1), address(2));
+        write(&format!(
+            "--web.listen-address={first}\n--collector.disable-defaults\n--collector.loadavg\n"
+        ));
+        let told = ask(first, "/metrics HTTP/1.1\r\n").await;
+        assert!(
+            told.starts_with("HTTP/1.1 200") && told.contains("\nnode_load1 "),
+            "{told}"
+        );
+        assert!(told.contains("\nbrine_agent_build_info{"), "{told}");
+        let told = ask(first, "/metrics?collect[]=cpu HTTP/1.1\r\n").await;
+        assert!(
+            told.starts_with("HTTP/1.1 400") && told.contains("disabled collector: cpu"),
+            "{told}"
+        );
+        assert!(
+            ask(first, "/x HTTP/1.1\r\n")
+                .await
+                .starts_with("HTTP/1.1 404")
+        );
+        // What makes no sense changes nothing.
+        write("--web.listen-adress=x\n");
+        tokio::time::sleep(LOOK + Duration::from_millis(500)).await;
+        assert!(
+            ask(first, "/ HTTP/1.1\r\n")
+                .await
+                .starts_with("HTTP/1.1 200")
+        );
+        // Two addresses, one of which is taken for a while; a token that is not there yet lets nobody in.
+        let taken = std::net::TcpListener::bind(second).unwrap();
+        write(&format!(
+            "--web.listen-address={first}\n--web.listen-address={second}\n--web.token-file=/token\n"
+        ));
+        loop {
+            if ask(first, "/ HTTP/1.1\r\n")
+                .await
+                .starts_with("HTTP/1.1 401")
+            {
+                break;
+            }
+        }
+        drop(taken);
+        std::fs::write(root.path().join("token"), "0123456789abcdef\n").unwrap();
+        let told = ask(
+            second,
+            "/ HTTP/1.1\r\nAuthorization: Bearer 0123456789abcdef\r\n",
+        )
+        .await;
+        assert!(told.starts_with("HTTP/1.1 200"), "{told}");
+        stop.cancel();
+        running.await.unwrap();
+        assert!(TcpStream::connect(first).await.is_err());
     }
 }

@@ -163,9 +163,9 @@ fn matches(pattern: &str, name: &str) -> bool {
                     Some(set) => (set, false),
                     None => (set, true),
                 };
-                if !rest
+                if rest
                     .next()
-                    .is_some_and(|letter| in_set(set, letter) == wanted)
+                    .is_none_or(|letter| in_set(set, letter) != wanted)
                 {
                     return false;
                 }
