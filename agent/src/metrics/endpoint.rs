@@ -48,7 +48,9 @@ pub(crate) async fn run(root: PathBuf, own: Own, stop: CancellationToken) {
                         // The port must be free before it is bound again.
                         if let Some(before) = serving.take() {
                             before.end().await;
-                            tell(&mut told, Ok("metrics are not served any more".to_owned()));
+                            if next.is_none() {
+                                tell(&mut told, Ok("metrics are not served any more".to_owned()));
+                            }
                         }
                         serving = next;
                     }
