@@ -47,6 +47,7 @@ fn query_on(fleet: &Fleet, host: &str, query: &str) -> BTreeMap<(String, String)
 fn every_host_and_service_has_its_series() {
     let Some(fleet) = super::fleet() else { return };
     let expected: BTreeMap<&str, usize> = [
+        ("brine", 1),
         ("etcd", 3),
         ("haproxy", 2),
         ("monitoring", 3),
