@@ -12,6 +12,8 @@ use crate::config::Config;
 use crate::host::{self, RealHost};
 use crate::link::enroll::describe;
 use crate::link::token;
+use crate::metrics::FILE;
+use crate::metrics::flags::Flags;
 use crate::state::binding::{self, MachineId};
 use crate::state::{atomic, identity};
 
@@ -39,6 +41,30 @@ pub(super) fn state_directory(config: &Config) -> Check {
             "run this as the user that the agent runs as: root",
         ),
         Ok(_) => Check::good(name, format!("{path}, private")),
+    }
+}
+
+/// Whether the endpoint's file makes sense. That there is none is none of our business.
+pub(super) fn metrics(config: &Config) -> Check {
+    let name = "metrics";
+    let path = config.root.join(FILE);
+    let told = std::fs::read_to_string(&path);
+    match told.map(|text| Flags::parse(&text)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Check::good(name, format!("not served: there is no {}", path.display()))
+        }
+        Err(error) => Check::bad(
+            name,
+            format!("{}: {error}", path.display()),
+            "run this as root",
+        ),
+        Ok(Err(why)) => Check::bad(
+            name,
+            format!("{}: {why}", path.display()),
+            "mend it: the flags are in `brine-agent metrics --help`; the agent reads it again by itself",
+        ),
+        Ok(Ok(flags)) if flags.listen.is_empty() => Check::good(name, "not served"),
+        Ok(Ok(flags)) => Check::good(name, format!("served on {}", flags.listen.join(", "))),
     }
 }
 
@@ -166,5 +192,36 @@ pub(super) fn lists(config: &Config) -> Check {
             "apt-get update; an installation that fails on them does it, too",
         ),
         Some(age) => Check::good(name, format!("{} hours old", age.as_secs() / 3600)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_of_metrics_that_make_no_sense_are_found() {
+        let root = tempfile::tempdir().unwrap();
+        let config = Config {
+            root: root.path().to_owned(),
+            state: root.path().join("state"),
+        };
+        let check = metrics(&config);
+        assert!(check.ok && check.found.contains("not served"), "{check:?}");
+        let file = root.path().join(FILE);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, "--web.listen-address=10.0.0.5:9100\n").unwrap();
+        let check = metrics(&config);
+        assert!(
+            check.ok && check.found.ends_with("10.0.0.5:9100"),
+            "{check:?}"
+        );
+        std::fs::write(&file, "--collector.cup\n").unwrap();
+        let check = metrics(&config);
+        assert!(
+            !check.ok && check.found.contains("--collector.cup"),
+            "{check:?}"
+        );
+        assert!(check.help.is_some());
     }
 }

@@ -48,6 +48,7 @@ pub async fn examine(config: &Config) -> Vec<Check> {
         checks::state_directory(config),
         checks::machine(config),
         checks::identity(config),
+        checks::metrics(config),
     ];
     checks.extend(server::reach(config).await);
     let config = config.clone();
