@@ -6,6 +6,7 @@
 //! collectors/ one file each, and the list of them
 //! roots       where /proc, /sys and / are, and how files under them are read
 //! words       numbers out of the kernel's texts
+//! kept        attributes that are read at every scrape
 //! netlink     lists that the kernel has no files for
 //! pattern     the include and exclude filters
 //! options     what the command line says of collectors
@@ -15,6 +16,7 @@
 
 pub mod collector;
 mod collectors;
+mod kept;
 mod netlink;
 pub mod options;
 mod pattern;

@@ -276,11 +276,10 @@ impl Directory {
     /// # Errors
     /// It is missing, or cannot be read.
     pub(crate) fn value(&self, name: &str) -> Result<String, ReadError> {
-        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-        let failed = |errno| self.failed(name, errno);
-        let file = openat(self.descriptor.as_fd(), name, flags, Mode::empty()).map_err(failed)?;
+        let file = self.file(name)?;
         let mut buffer = [0_u8; VALUE];
-        let count = nix::unistd::read(&file, &mut buffer).map_err(failed)?;
+        let count =
+            nix::unistd::read(&file, &mut buffer).map_err(|errno| self.failed(name, errno))?;
         let mut value = String::with_capacity(count);
         let mut replaced = false;
         for chunk in buffer[..count].utf8_chunks() {
@@ -292,6 +291,16 @@ impl Directory {
             }
         }
         Ok(value.trim().to_owned())
+    }
+
+    /// A file within, opened.
+    ///
+    /// # Errors
+    /// It is missing, or not for us.
+    pub(crate) fn file(&self, name: &str) -> Result<OwnedFd, ReadError> {
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+        openat(self.descriptor.as_fd(), name, flags, Mode::empty())
+            .map_err(|errno| self.failed(name, errno))
     }
 
     fn failed(&self, name: &str, errno: Errno) -> ReadError {
@@ -313,14 +322,10 @@ impl Directory {
     /// # Errors
     /// It is missing, or the device has no answer.
     pub(crate) fn read(&self, name: &str) -> Result<String, ReadError> {
-        let failed = |errno: Errno| ReadError {
-            path: name.into(),
-            source: errno.into(),
-        };
-        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-        let file = openat(self.descriptor.as_fd(), name, flags, Mode::empty()).map_err(failed)?;
+        let file = self.file(name)?;
         let mut buffer = [0_u8; ATTRIBUTE];
-        let count = nix::unistd::read(&file, &mut buffer).map_err(failed)?;
+        let count =
+            nix::unistd::read(&file, &mut buffer).map_err(|errno| self.failed(name, errno))?;
         Ok(String::from_utf8_lossy(&buffer[..count]).into_owned())
     }
 

@@ -1,5 +1,7 @@
 //! This process, as Prometheus' own libraries tell of theirs.
 
+use std::sync::OnceLock;
+
 use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::{SysconfVar, sysconf};
 
@@ -64,7 +66,13 @@ pub fn tell(out: &mut Exposition) {
     }
 }
 
+/// Asked once: the kernel counts a lot to answer.
 fn boot() -> Option<f64> {
+    static BOOT: OnceLock<Option<f64>> = OnceLock::new();
+    *BOOT.get_or_init(read_boot)
+}
+
+fn read_boot() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/stat").ok()?;
     let line = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
     line.trim().parse().ok()

@@ -1,13 +1,12 @@
 //! What sysfs says of network interfaces.
 
-use std::path::Path;
-
 use brine_exposition::{Exposition, Kind};
 use regex::bytes::Regex;
 
 use crate::collector::{CollectError, Collector, Definition, Opt, Value};
+use crate::kept::{Device, Kept};
 use crate::pattern::compile;
-use crate::roots::{Directory, Roots, names};
+use crate::roots::{Roots, names};
 
 const IGNORED: &str = "ignored-devices";
 const VALID_SPEED: &str = "ignore-invalid-speed";
@@ -31,6 +30,7 @@ pub(super) const DEFINITION: Definition = Definition {
         Ok(Box::new(NetClass {
             ignored: compile(options, IGNORED, options.text(IGNORED))?,
             valid_speed: options.switch(VALID_SPEED),
+            kept: Kept::default(),
         }))
     },
 };
@@ -38,6 +38,7 @@ pub(super) const DEFINITION: Definition = Definition {
 struct NetClass {
     ignored: Option<Regex>,
     valid_speed: bool,
+    kept: Kept,
 }
 
 /// A family and the attribute behind it.
@@ -88,7 +89,8 @@ impl Collector for NetClass {
         if names.is_empty() && !class.exists() {
             return Err(CollectError::NoData);
         }
-        for name in names {
+        let mut devices = self.kept.devices(&class, &names);
+        for name in &names {
             if self
                 .ignored
                 .as_ref()
@@ -96,7 +98,10 @@ impl Collector for NetClass {
             {
                 continue;
             }
-            self.tell(&class, &name, out);
+            // There are files among the interfaces.
+            if let Some(mut interface) = devices.get(name) {
+                self.tell(name, &mut interface, out);
+            }
         }
         Ok(())
     }
@@ -104,12 +109,8 @@ impl Collector for NetClass {
 
 impl NetClass {
     /// One interface; it may go while it is looked at.
-    fn tell(&self, class: &Path, device: &str, out: &mut Exposition) {
-        // There are files among the interfaces.
-        let Ok(directory) = Directory::open(&class.join(device)) else {
-            return;
-        };
-        let word = |attribute| directory.attribute(attribute).unwrap_or_default();
+    fn tell(&self, device: &str, interface: &mut Device<'_>, out: &mut Exposition) {
+        let mut word = |attribute| interface.attribute(attribute).unwrap_or_default();
         let state = word("operstate");
         out.gauge(
             "node_network_up",
@@ -131,7 +132,7 @@ impl NetClass {
         .add(&labels, 1_u64);
         for property in PROPERTIES {
             // What the driver refuses is left out; what is no number counts as 0.
-            let Some(word) = directory.attribute(property.attribute) else {
+            let Some(word) = interface.attribute(property.attribute) else {
                 continue;
             };
             let mut value = number(&word);

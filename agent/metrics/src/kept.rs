@@ -1,0 +1,159 @@
+//! Attributes of devices that are read at every scrape: opened once, and read from their beginning each time, which is
+//! one call instead of three. The kernel makes their content anew for each read that begins there.
+
+use std::collections::{BTreeMap, HashMap};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use nix::sys::stat::stat;
+use nix::sys::statfs::{SYSFS_MAGIC, statfs};
+use nix::sys::uio::pread;
+
+use crate::roots::Directory;
+
+/// Open at a time, of a thousand that a process may have; what comes beyond is opened for each reading.
+const FILES: usize = 256;
+
+/// Attributes of sysfs are a page at most.
+const ATTRIBUTE: usize = 4096;
+
+/// The devices of a class, by name.
+#[derive(Debug, Default)]
+pub(crate) struct Kept(Mutex<BTreeMap<String, Opened>>);
+
+#[derive(Debug)]
+struct Opened {
+    /// Of the device's directory: another device may have got the name.
+    inode: u64,
+    directory: Directory,
+    files: HashMap<&'static str, OwnedFd>,
+}
+
+/// The devices, while one scrape reads them.
+pub(crate) struct Devices<'a> {
+    class: &'a Path,
+    /// Files elsewhere may be replaced without their descriptors noticing.
+    keeps: bool,
+    devices: MutexGuard<'a, BTreeMap<String, Opened>>,
+}
+
+/// One device.
+pub(crate) struct Device<'a> {
+    opened: &'a mut Opened,
+    room: usize,
+}
+
+impl Kept {
+    /// The devices of a class of which these are there.
+    pub(crate) fn devices<'a>(&'a self, class: &'a Path, names: &[String]) -> Devices<'a> {
+        let keeps = statfs(class).is_ok_and(|told| told.filesystem_type() == SYSFS_MAGIC);
+        let mut devices = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        devices.retain(|name, _| keeps && names.contains(name));
+        Devices {
+            class,
+            keeps,
+            devices,
+        }
+    }
+}
+
+impl Devices<'_> {
+    /// None for what is no directory, or gone.
+    pub(crate) fn get(&mut self, name: &str) -> Option<Device<'_>> {
+        let path = self.class.join(name);
+        let inode = stat(&path).ok()?.st_ino;
+        if self
+            .devices
+            .get(name)
+            .is_none_or(|known| known.inode != inode)
+        {
+            let opened = Opened {
+                inode,
+                directory: Directory::open(&path).ok()?,
+                files: HashMap::new(),
+            };
+            self.devices.insert(name.to_owned(), opened);
+        }
+        let open = self.devices.values().map(|opened| opened.files.len() + 1);
+        let room = FILES.saturating_sub(open.sum());
+        let opened = self.devices.get_mut(name)?;
+        Some(Device {
+            opened,
+            room: if self.keeps { room } else { 0 },
+        })
+    }
+}
+
+impl Device<'_> {
+    /// An attribute without the white space around it; none where it is missing or the device has no answer.
+    pub(crate) fn attribute(&mut self, name: &'static str) -> Option<String> {
+        if !self.opened.files.contains_key(name) {
+            if self.room == 0 {
+                return self.opened.directory.attribute(name);
+            }
+            let file = self.opened.directory.file(name).ok()?;
+            self.room -= 1;
+            self.opened.files.insert(name, file);
+        }
+        let file = self.opened.files.get(name)?;
+        let mut buffer = [0_u8; ATTRIBUTE];
+        let count = pread(file.as_fd(), &mut buffer, 0).ok()?;
+        Some(String::from_utf8_lossy(&buffer[..count]).trim().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_file_tells_what_is_so_now() {
+        let class = Path::new("/sys/class/net");
+        let names = vec!["lo".to_owned()];
+        let kept = Kept::default();
+        let direct = Directory::open(&class.join("lo")).unwrap();
+        for _ in 0..3 {
+            let mut devices = kept.devices(class, &names);
+            let mut device = devices.get("lo").unwrap();
+            for attribute in [
+                "mtu",
+                "operstate",
+                "flags",
+                "address",
+                "type",
+                "none",
+                "speed",
+            ] {
+                assert_eq!(
+                    device.attribute(attribute),
+                    direct.attribute(attribute),
+                    "{attribute}"
+                );
+            }
+            assert!(devices.get("none").is_none());
+        }
+        assert!(kept.0.lock().unwrap()["lo"].files.len() >= 5);
+        // Who is gone is forgotten.
+        drop(kept.devices(class, &[]));
+        assert!(kept.0.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn other_files_are_opened_anew() {
+        let class = tempfile::tempdir().unwrap();
+        let write = |text: &str| {
+            let _ = std::fs::remove_dir_all(class.path().join("eth0"));
+            std::fs::create_dir(class.path().join("eth0")).unwrap();
+            std::fs::write(class.path().join("eth0/mtu"), text).unwrap();
+        };
+        let kept = Kept::default();
+        let names = vec!["eth0".to_owned()];
+        for text in ["1500\n", "9000\n"] {
+            write(text);
+            let mut devices = kept.devices(class.path(), &names);
+            let mut device = devices.get("eth0").unwrap();
+            assert_eq!(device.attribute("mtu").unwrap(), text.trim());
+        }
+    }
+}
