@@ -40,8 +40,15 @@ pub(crate) struct Devices<'a> {
 
 /// One device.
 pub(crate) struct Device<'a> {
-    opened: &'a mut Opened,
+    opened: Held<'a>,
+    /// So many more files may be kept.
     room: usize,
+}
+
+enum Held<'a> {
+    Kept(&'a mut Opened),
+    /// Closed again when it has been read.
+    Once(Opened),
 }
 
 impl Kept {
@@ -63,24 +70,30 @@ impl Devices<'_> {
     pub(crate) fn get(&mut self, name: &str) -> Option<Device<'_>> {
         let path = self.class.join(name);
         let inode = stat(&path).ok()?.st_ino;
-        if self
+        let open = self.devices.values().map(|opened| opened.files.len() + 1);
+        let room = FILES.saturating_sub(open.sum());
+        let is_known = self
             .devices
             .get(name)
-            .is_none_or(|known| known.inode != inode)
-        {
+            .is_some_and(|known| known.inode == inode);
+        if !is_known {
             let opened = Opened {
                 inode,
                 directory: Directory::open(&path).ok()?,
                 files: HashMap::new(),
             };
+            if !self.keeps || room == 0 {
+                return Some(Device {
+                    opened: Held::Once(opened),
+                    room: 0,
+                });
+            }
             self.devices.insert(name.to_owned(), opened);
         }
-        let open = self.devices.values().map(|opened| opened.files.len() + 1);
-        let room = FILES.saturating_sub(open.sum());
         let opened = self.devices.get_mut(name)?;
         Some(Device {
-            opened,
-            room: if self.keeps { room } else { 0 },
+            opened: Held::Kept(opened),
+            room,
         })
     }
 }
@@ -88,15 +101,19 @@ impl Devices<'_> {
 impl Device<'_> {
     /// An attribute without the white space around it; none where it is missing or the device has no answer.
     pub(crate) fn attribute(&mut self, name: &'static str) -> Option<String> {
-        if !self.opened.files.contains_key(name) {
+        let opened = match &mut self.opened {
+            Held::Once(opened) => return opened.directory.attribute(name),
+            Held::Kept(opened) => opened,
+        };
+        if !opened.files.contains_key(name) {
             if self.room == 0 {
-                return self.opened.directory.attribute(name);
+                return opened.directory.attribute(name);
             }
-            let file = self.opened.directory.file(name).ok()?;
+            let file = opened.directory.file(name).ok()?;
             self.room -= 1;
-            self.opened.files.insert(name, file);
+            opened.files.insert(name, file);
         }
-        let file = self.opened.files.get(name)?;
+        let file = opened.files.get(name)?;
         let mut buffer = [0_u8; ATTRIBUTE];
         let count = pread(file.as_fd(), &mut buffer, 0).ok()?;
         Some(String::from_utf8_lossy(&buffer[..count]).trim().to_owned())

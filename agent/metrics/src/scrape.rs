@@ -34,6 +34,8 @@ pub struct Scraper {
 
 struct Slot {
     name: &'static str,
+    /// Whether its success is nobody's business: it is no collector of the machine.
+    quiet: bool,
     collector: Box<dyn Collector>,
     /// A run has not come back.
     out: AtomicBool,
@@ -97,6 +99,7 @@ impl Scraper {
             if selection.takes(definition) {
                 slots.push(Arc::new(Slot {
                     name: definition.name,
+                    quiet: false,
                     collector: (definition.new)(&selection.options(definition))?,
                     out: AtomicBool::new(false),
                 }));
@@ -108,6 +111,18 @@ impl Scraper {
             deadline: DEADLINE,
             worker: Mutex::default(),
         })
+    }
+
+    /// With something else to tell, under the same deadline; it is told whatever is asked for.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, collector: Box<dyn Collector>) -> Self {
+        self.slots.push(Arc::new(Slot {
+            name,
+            quiet: true,
+            collector,
+            out: AtomicBool::new(false),
+        }));
+        self
     }
 
     /// Scrapes: all collectors, or those that `only` names. It blocks, for `within` at most.
@@ -149,7 +164,8 @@ impl Scraper {
     fn chosen(&self, only: &[String]) -> Result<Vec<Arc<Slot>>, UnknownCollector> {
         let names: BTreeSet<&str> = only.iter().map(String::as_str).collect();
         for name in &names {
-            if !self.slots.iter().any(|slot| slot.name == *name) {
+            let mut collectors = self.slots.iter().filter(|slot| !slot.quiet);
+            if !collectors.any(|slot| slot.name == *name) {
                 let known = COLLECTORS.iter().any(|known| known.name == *name);
                 return Err(if known {
                     UnknownCollector::Disabled((*name).to_owned())
@@ -159,7 +175,8 @@ impl Scraper {
             }
         }
         let wanted = self.slots.iter();
-        let wanted = wanted.filter(|slot| names.is_empty() || names.contains(slot.name));
+        let wanted =
+            wanted.filter(|slot| slot.quiet || names.is_empty() || names.contains(slot.name));
         Ok(wanted.cloned().collect())
     }
 
@@ -265,19 +282,9 @@ impl Round {
         let mut all = Exposition::new();
         let mut about = Exposition::new();
         for (slot, part) in self.slots.iter().zip(parts) {
-            let labels = [("collector", slot.name)];
-            about
-                .gauge(
-                    "node_scrape_collector_duration_seconds",
-                    "node_exporter: Duration of a collector scrape.",
-                )
-                .add(&labels, part.took.as_secs_f64());
-            about
-                .gauge(
-                    "node_scrape_collector_success",
-                    "node_exporter: Whether a collector succeeded.",
-                )
-                .add(&labels, part.succeeded);
+            if !slot.quiet {
+                slot.tell(&part, &mut about);
+            }
             all.absorb(part.families);
         }
         all.absorb(about);
@@ -286,6 +293,23 @@ impl Round {
 }
 
 impl Slot {
+    /// What is said of the collector itself.
+    fn tell(&self, part: &Part, about: &mut Exposition) {
+        let labels = [("collector", self.name)];
+        about
+            .gauge(
+                "node_scrape_collector_duration_seconds",
+                "node_exporter: Duration of a collector scrape.",
+            )
+            .add(&labels, part.took.as_secs_f64());
+        about
+            .gauge(
+                "node_scrape_collector_success",
+                "node_exporter: Whether a collector succeeded.",
+            )
+            .add(&labels, part.succeeded);
+    }
+
     fn run(&self, roots: &Roots) -> Part {
         let begin = Instant::now();
         let mut families = Exposition::new();

@@ -90,7 +90,7 @@ impl Task {
                         apply::run(&materials, &order, &cancel, host, reporter)
                     })
                     .await;
-                self.note(id, &result, begun.elapsed());
+                self.note(id, &result, begun.elapsed()).await;
                 result
             }
             job::Task::Health(conditions) => {
@@ -134,19 +134,22 @@ impl Task {
     }
 
     /// How it went, for those who watch: no job fails because that cannot be noted.
-    fn note(&self, id: JobId, result: &JobResult, took: Duration) {
+    async fn note(&self, id: JobId, result: &JobResult, took: Duration) {
         let report = match result {
-            JobResult::Applied(report) | JobResult::Cancelled(Some(report)) => Some(report),
+            JobResult::Applied(report) | JobResult::Cancelled(Some(report)) => Some(report.clone()),
             _ => None,
         };
-        let state = &self.place.state;
+        let state = self.place.state.clone();
         let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        let noted = last::read(state).and_then(|before| {
-            let last = LastApply::with(before, id.run, report, clock::now(), took);
-            last::write(state, &last)
+        let noted = tokio::task::spawn_blocking(move || {
+            let before = last::read(&state)?;
+            let last = LastApply::with(before, id.run, report.as_ref(), clock::now(), took);
+            last::write(&state, &last)
         });
-        if let Err(error) = noted {
-            tracing::warn!(%error, "cannot note how the apply went");
+        match noted.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "cannot note how the apply went"),
+            Err(error) => tracing::warn!(%error, "cannot note how the apply went"),
         }
     }
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use brine_exposition::CONTENT_TYPE;
-use brine_web::{Answer, Entry, Limits, Request, Site, Token, serve};
+use brine_web::{Answer, Limits, Request, Site, Token, serve};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -27,6 +27,9 @@ const WITHIN: Duration = Duration::from_secs(9);
 
 /// So much earlier than the scraper gives up, the answer goes out.
 const MARGIN: Duration = Duration::from_millis(500);
+
+/// Who is less patient than this still lets the collectors finish.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// Larger files are somebody's mistake.
 const LARGEST: u64 = 64 * 1024;
@@ -121,7 +124,8 @@ impl Serving {
         let site = Page {
             scrape: Arc::new(scrape),
             token: token.map(|path| root.join(path.strip_prefix("/").unwrap_or(path))),
-            turn: Semaphore::new(1),
+            told: Mutex::default(),
+            turn: Arc::new(Semaphore::new(1)),
         };
         Ok(Self {
             flags,
@@ -185,31 +189,38 @@ async fn bind(word: &str) -> std::io::Result<(TcpListener, SocketAddr)> {
 struct Page {
     scrape: Arc<Scrape>,
     token: Option<PathBuf>,
+    /// What was said of the token last.
+    told: Mutex<String>,
     /// A second scrape waits here and not on a thread.
-    turn: Semaphore,
+    turn: Arc<Semaphore>,
 }
 
 impl Site for Page {
-    async fn token(&self) -> Entry {
-        let Some(path) = &self.token else {
-            return Entry::Everybody;
-        };
+    fn is_open(&self) -> bool {
+        self.token.is_none()
+    }
+
+    async fn token(&self) -> Option<Token> {
+        let path = self.token.as_ref()?;
         // Read each time: a token that was changed counts at once.
-        match read(path) {
-            Ok(Some(text)) => match Token::new(text.trim()) {
-                Ok(token) => Entry::With(token),
-                Err(error) => {
-                    tracing::error!(path = %path.display(), "no token for metrics: {error}");
-                    Entry::Nobody
-                }
-            },
-            Ok(None) => {
-                tracing::error!(path = %path.display(), "no token for metrics: the file is missing");
-                Entry::Nobody
+        let found = match read(path) {
+            Ok(Some(text)) => Token::new(text.trim()).map_err(|error| error.to_string()),
+            Ok(None) => Err("the file is missing".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        match found {
+            Ok(token) => {
+                told.clear();
+                Some(token)
             }
-            Err(error) => {
-                tracing::error!(path = %path.display(), "no token for metrics: {error}");
-                Entry::Nobody
+            Err(why) => {
+                // Once: whoever asks does not fill the log.
+                if *told != why {
+                    tracing::error!(path = %path.display(), "no token for metrics, so nobody gets them: {why}");
+                    *told = why;
+                }
+                None
             }
         }
     }
@@ -230,17 +241,24 @@ impl Site for Page {
 impl Page {
     async fn metrics(&self, request: &Request) -> Answer {
         let within = request.patience.map_or(WITHIN, |patience| {
-            patience
-                .saturating_sub(MARGIN)
-                .max(patience / 2)
-                .min(WITHIN * 4)
+            let early = patience.saturating_sub(MARGIN).max(patience / 2);
+            early.clamp(SHORTEST, WITHIN * 4)
         });
-        let Ok(Ok(_turn)) = timeout(within, self.turn.acquire()).await else {
+        let end = Instant::now() + within;
+        let turn = Arc::clone(&self.turn).acquire_owned();
+        let Ok(Ok(turn)) = timeout(within, turn).await else {
             return Answer::unavailable("another scrape is under way");
         };
         let only: Vec<String> = request.values("collect[]").map(str::to_owned).collect();
         let scrape = Arc::clone(&self.scrape);
-        let scraped = tokio::task::spawn_blocking(move || scrape.text(&only, within)).await;
+        let scraped = tokio::task::spawn_blocking(move || {
+            let left = end.saturating_duration_since(Instant::now());
+            let text = scrape.text(&only, left.max(SHORTEST));
+            // With the scrape, and not with the connection: that may be gone long since.
+            drop(turn);
+            text
+        })
+        .await;
         match scraped {
             Ok(Ok(text)) => Answer::ok(CONTENT_TYPE, text),
             Ok(Err(unknown)) => Answer::bad_request(unknown.to_string()),

@@ -1,6 +1,6 @@
 //! Flags: node_exporter's names for what it has too. On a command line, or one a line in a file.
 
-use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use brine_node_metrics::collector::{Definition, Value};
@@ -75,7 +75,11 @@ pub(crate) fn addresses(word: &str) -> std::io::Result<Vec<SocketAddr>> {
     if let Some(port) = word.strip_prefix(':')
         && let Ok(port) = port.parse()
     {
-        return Ok(vec![(Ipv6Addr::UNSPECIFIED, port).into()]);
+        // Which of them is there is a matter of the machine: the first that works is taken.
+        return Ok(vec![
+            (Ipv6Addr::UNSPECIFIED, port).into(),
+            (Ipv4Addr::UNSPECIFIED, port).into(),
+        ]);
     }
     Ok(word.to_socket_addrs()?.collect())
 }
@@ -326,7 +330,8 @@ mod tests {
 
     #[test]
     fn addresses_are_names_numbers_or_all() {
-        assert_eq!(addresses(":9100").unwrap(), ["[::]:9100".parse().unwrap()]);
+        let all = ["[::]:9100", "0.0.0.0:9100"].map(|one| one.parse().unwrap());
+        assert_eq!(addresses(":9100").unwrap(), all);
         assert_eq!(
             addresses("127.0.0.1:1").unwrap(),
             ["127.0.0.1:1".parse().unwrap()]

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use brine_exposition::Exposition;
 use brine_model::drift::State;
 use brine_model::time::Timestamp;
+use brine_node_metrics::Roots;
+use brine_node_metrics::collector::{CollectError, Collector};
 use brine_transport::connection::Connection;
 use tokio::sync::watch;
 
@@ -20,9 +22,16 @@ pub(crate) struct Own {
     pub(crate) link: Option<watch::Receiver<Option<Connection>>>,
 }
 
+impl Collector for Own {
+    fn collect(&self, _: &Roots, out: &mut Exposition) -> Result<(), CollectError> {
+        self.tell(out);
+        Ok(())
+    }
+}
+
 impl Own {
     /// Reads files: not for the network's thread. What cannot be read is left out.
-    pub(super) fn tell(&self, out: &mut Exposition) {
+    fn tell(&self, out: &mut Exposition) {
         out.gauge("brine_agent_build_info", "The agent's version; always 1.")
             .add(&[("version", VERSION)], 1_u64);
         if let Some(link) = &self.link {

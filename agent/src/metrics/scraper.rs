@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use brine_exposition::Exposition;
-use brine_node_metrics::{Scraper, UnknownCollector};
+use brine_node_metrics::collector::CollectError;
+use brine_node_metrics::options::Invalid;
+use brine_node_metrics::{Roots, Scraper, UnknownCollector};
 
 use super::flags::Flags;
 use super::own::Own;
@@ -11,22 +13,18 @@ use crate::VERSION;
 
 /// What is told of this node. What collectors keep between scrapes lives here.
 #[derive(Debug)]
-pub(crate) struct Scrape {
-    machine: Scraper,
-    own: Option<Own>,
-}
+pub(crate) struct Scrape(Scraper);
 
 impl Scrape {
     /// # Errors
     /// A flag makes no sense.
-    pub(crate) fn new(
-        flags: Flags,
-        own: Own,
-    ) -> Result<Self, brine_node_metrics::options::Invalid> {
-        Ok(Self {
-            machine: Scraper::new(flags.roots, &flags.selection)?,
-            own: flags.own.then_some(own),
-        })
+    pub(crate) fn new(flags: Flags, own: Own) -> Result<Self, Invalid> {
+        let mut machine = Scraper::new(flags.roots, &flags.selection)?;
+        machine = machine.with("build", Box::new(build));
+        if flags.own {
+            machine = machine.with("agent", Box::new(own));
+        }
+        Ok(Self(machine))
     }
 
     /// All of it, or the collectors in `only`. It blocks, for `within` at most.
@@ -38,17 +36,12 @@ impl Scrape {
         only: &[String],
         within: Duration,
     ) -> Result<String, UnknownCollector> {
-        let mut out = self.machine.scrape(only, within)?;
-        build(&mut out);
-        if let Some(own) = &self.own {
-            own.tell(&mut out);
-        }
-        Ok(out.text())
+        Ok(self.0.scrape(only, within)?.text())
     }
 }
 
 /// Dashboards find nodes by this family.
-fn build(out: &mut Exposition) {
+fn build(_: &Roots, out: &mut Exposition) -> Result<(), CollectError> {
     let labels = [
         ("branch", ""),
         ("goarch", ""),
@@ -62,4 +55,5 @@ fn build(out: &mut Exposition) {
         "A metric with a constant '1' value labeled by version, revision, branch, and goversion from which node_exporter was built.",
     )
     .add(&labels, 1_u64);
+    Ok(())
 }

@@ -43,11 +43,14 @@ async fn nodes(context: &Context, out: &mut Exposition) -> Result<(), StoreError
             *counts.entry((role, state)).or_default() += 1;
         }
         let labels = [("node", node.name.as_str())];
-        out.gauge(
-            "brine_server_node_connected",
-            "Whether the node's agent is connected.",
-        )
-        .add(&labels, is_connected);
+        // One that is only expected is not missed.
+        if node.enrolled.is_some() {
+            out.gauge(
+                "brine_server_node_connected",
+                "Whether the agent of the enrolled node is connected.",
+            )
+            .add(&labels, is_connected);
+        }
         out.gauge(
             "brine_server_node_paused",
             "Whether runs keep away from the node.",

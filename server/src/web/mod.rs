@@ -14,17 +14,21 @@ mod door;
 mod metrics;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use brine_exposition::CONTENT_TYPE;
-use brine_web::{Answer, Entry, Limits, Request, Site, Token};
+use brine_web::{Answer, Limits, Request, Site, Token};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use self::discovery::Discovered;
 use self::door::Tls;
-use crate::compile::CompileError;
 use crate::config::Http;
 use crate::context::Context;
+
+/// So long it is not looked again whether the token has changed: whoever asks does not keep the secrets busy.
+const GOOD: Duration = Duration::from_secs(1);
 
 /// Why it cannot be listened.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +82,8 @@ impl Endpoint {
         let pages = Arc::new(Pages {
             context,
             token: self.settings.token,
+            known: Mutex::default(),
+            discovered: Discovered::default(),
         });
         let limits = Limits::default();
         match self.tls {
@@ -91,29 +97,45 @@ struct Pages {
     context: Arc<Context>,
     /// `FORMULA.PARAMETER` of the secret that is asked for.
     token: String,
+    /// As it was found a moment ago.
+    known: Mutex<Option<(Instant, Option<Token>)>>,
+    /// Where nodes' metrics were when their states were in order.
+    discovered: Discovered,
 }
 
 impl Site for Pages {
-    async fn token(&self) -> Entry {
+    fn is_open(&self) -> bool {
+        false
+    }
+
+    async fn token(&self) -> Option<Token> {
+        let known = |pages: &Self| {
+            let known = pages.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known
+                .clone()
+                .filter(|(at, _)| at.elapsed() < GOOD)
+                .map(|(_, token)| token)
+        };
+        if let Some(token) = known(self) {
+            return token;
+        }
         let (context, name) = (Arc::clone(&self.context), self.token.clone());
-        // The file is read each time: a token that was changed counts at once.
         let text = tokio::task::spawn_blocking(move || context.secrets.common(&name)).await;
-        let text = match text {
-            Ok(Ok(Some(text))) => text,
-            Ok(Ok(None)) => return Entry::Nobody,
+        let token = match text {
+            Ok(Ok(Some(text))) => Token::new(text.reveal())
+                .inspect_err(|error| {
+                    tracing::error!(secret = self.token, "no token for HTTP: {error}");
+                })
+                .ok(),
             Ok(Err(error)) => {
                 tracing::error!(%error, "no token for HTTP");
-                return Entry::Nobody;
+                None
             }
-            Err(_) => return Entry::Nobody,
+            _ => None,
         };
-        match Token::new(text.reveal()) {
-            Ok(token) => Entry::With(token),
-            Err(error) => {
-                tracing::error!(secret = self.token, "no token for HTTP: {error}");
-                Entry::Nobody
-            }
-        }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Some((Instant::now(), token.clone()));
+        token
     }
 
     async fn answer(&self, request: Request) -> Answer {
@@ -121,14 +143,18 @@ impl Site for Pages {
             "/metrics" => metrics::text(&self.context)
                 .await
                 .map(|text| Answer::ok(CONTENT_TYPE, text))
-                .map_err(CompileError::from),
-            "/discovery" => discovery::json(&self.context)
+                .map_err(anyhow::Error::from),
+            "/discovery" => discovery::json(&self.context, &self.discovered)
                 .await
                 .map(|text| Answer::ok("application/json", text)),
             _ => return Answer::not_found(),
         };
         told.unwrap_or_else(|error| {
-            tracing::error!(%error, path = request.path, "cannot answer");
+            tracing::error!(
+                error = format!("{error:#}"),
+                path = request.path,
+                "cannot answer"
+            );
             Answer::unavailable("the server cannot tell: see its log")
         })
     }

@@ -40,6 +40,19 @@ pub struct Family {
 }
 
 impl Family {
+    fn write(&self, text: &mut String) {
+        text.push_str("# HELP ");
+        text.push_str(&self.name);
+        text.push(' ');
+        escape(&self.help, false, text);
+        text.push_str("\n# TYPE ");
+        text.push_str(&self.name);
+        text.push(' ');
+        text.push_str(self.kind.word());
+        text.push('\n');
+        text.push_str(&self.samples);
+    }
+
     fn join(&mut self, other: &Self) {
         if self.kind != other.kind {
             return;
@@ -64,8 +77,16 @@ fn series(line: &str) -> String {
 #[derive(Debug, Clone, Default)]
 pub struct Exposition {
     families: Vec<Family>,
+    /// Where the next name is expected: families come in the same order for each device.
+    next: usize,
+    /// By name, once there are many.
     places: HashMap<Cow<'static, str>, usize>,
+    /// Of other parts, as they came.
+    absorbed: Vec<Family>,
 }
+
+/// Up to so many families are found faster by looking at all of them.
+const FEW: usize = 64;
 
 impl Exposition {
     #[must_use]
@@ -81,20 +102,48 @@ impl Exposition {
         help: impl Into<Cow<'static, str>>,
     ) -> Samples<'_> {
         let name = name.into();
-        let place = match self.places.get(&name) {
-            Some(place) => *place,
-            None => {
-                self.places.insert(name.clone(), self.families.len());
-                self.families.push(Family {
-                    name,
-                    help: help.into(),
-                    kind,
-                    samples: String::new(),
-                });
-                self.families.len() - 1
+        let place = self.place(&name).unwrap_or_else(|| {
+            let place = self.families.len();
+            if place >= FEW {
+                self.index();
+                self.places.insert(name.clone(), place);
             }
-        };
+            self.families.push(Family {
+                name,
+                help: help.into(),
+                kind,
+                samples: String::new(),
+            });
+            place
+        });
+        self.next = place + 1;
         Samples(&mut self.families[place])
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
+        let is_it = |family: &Family| family.name == name;
+        if self.families.get(self.next).is_some_and(is_it) {
+            return Some(self.next);
+        }
+        // Often the same one again.
+        let before = self.next.checked_sub(1)?;
+        if self.families.get(before).is_some_and(is_it) {
+            return Some(before);
+        }
+        if self.families.len() <= FEW {
+            self.families.iter().position(is_it)
+        } else {
+            self.places.get(name).copied()
+        }
+    }
+
+    fn index(&mut self) {
+        if self.places.is_empty() {
+            let names = self.families.iter().enumerate();
+            self.places = names
+                .map(|(place, family)| (family.name.clone(), place))
+                .collect();
+        }
     }
 
     pub fn gauge(
@@ -123,44 +172,35 @@ impl Exposition {
 
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        self.places.contains_key(name)
+        self.place(name).is_some()
     }
 
-    /// Takes over another part's samples, family by family. Of a family that is there already, what does not fit is
-    /// left out: another kind, and series that are told.
+    /// Takes over another part's samples. Of a family that is in both, what does not fit is left out: another kind,
+    /// and series that are told.
     pub fn absorb(&mut self, part: Self) {
-        for family in part.families {
-            match self.places.get(&family.name) {
-                Some(place) => self.families[*place].join(&family),
-                None => {
-                    self.places.insert(family.name.clone(), self.families.len());
-                    self.families.push(family);
-                }
-            }
-        }
+        self.absorbed.extend(part.families);
+        self.absorbed.extend(part.absorbed);
     }
 
     /// The whole as text, by name; families without samples are left out.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut families: Vec<&Family> = self.families.iter().collect();
+        let mut families: Vec<&Family> = self.families.iter().chain(&self.absorbed).collect();
         families.retain(|family| !family.samples.is_empty());
-        families.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        // Stable: of one name, the first counts.
+        families.sort_by(|one, other| one.name.cmp(&other.name));
         let size = families
             .iter()
             .map(|family| family.samples.len() + 2 * family.name.len() + family.help.len() + 32);
         let mut text = String::with_capacity(size.sum());
-        for family in families {
-            text.push_str("# HELP ");
-            text.push_str(&family.name);
-            text.push(' ');
-            escape(&family.help, false, &mut text);
-            text.push_str("\n# TYPE ");
-            text.push_str(&family.name);
-            text.push(' ');
-            text.push_str(family.kind.word());
-            text.push('\n');
-            text.push_str(&family.samples);
+        for same in families.chunk_by(|one, other| one.name == other.name) {
+            if let [family] = same {
+                family.write(&mut text);
+            } else if let [first, others @ ..] = same {
+                let mut family = Family::clone(first);
+                others.iter().for_each(|other| family.join(other));
+                family.write(&mut text);
+            }
         }
         text
     }
@@ -249,6 +289,22 @@ node_b 1
 node_b{x="y"} 3
 "#
         );
+    }
+
+    #[test]
+    fn many_families_are_found_as_well() {
+        let mut all = Exposition::new();
+        for round in 0..2_u64 {
+            for number in 0..(2 * FEW) {
+                let labels = [("round", if round == 0 { "a" } else { "b" })];
+                all.gauge(format!("family_{number:03}"), "One of many.")
+                    .add(&labels, round);
+            }
+        }
+        assert!(all.has("family_000") && all.has("family_127") && !all.has("family_128"));
+        let text = all.text();
+        assert_eq!(text.matches("# TYPE").count(), 2 * FEW);
+        assert!(text.contains("family_100{round=\"a\"} 0\nfamily_100{round=\"b\"} 1\n"));
     }
 
     #[test]

@@ -31,21 +31,15 @@ impl Number for f64 {
 fn scientific(value: f64, text: &mut String) {
     let begin = text.len();
     let _ = write!(text, "{value:e}");
-    let Some(at) = text[begin..].rfind('e').map(|at| begin + at) else {
+    let Some(exponent) = text[begin..].rfind('e').map(|at| begin + at + 1) else {
         return;
     };
-    let exponent = text.split_off(at);
-    let digits = &exponent[1..];
-    let (sign, digits) = match digits.strip_prefix('-') {
-        Some(digits) => ('-', digits),
-        None => ('+', digits),
-    };
-    text.push('e');
-    text.push(sign);
-    if digits.len() < 2 {
-        text.push('0');
+    if !text[exponent..].starts_with('-') {
+        text.insert(exponent, '+');
     }
-    text.push_str(digits);
+    if text.len() - exponent < "+00".len() {
+        text.insert(exponent + 1, '0');
+    }
 }
 
 impl Number for u64 {

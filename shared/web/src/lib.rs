@@ -16,5 +16,5 @@ mod token;
 
 pub use answer::Answer;
 pub use request::Request;
-pub use serve::{Door, Entry, Limits, Site, serve};
+pub use serve::{Door, Limits, Site, serve};
 pub use token::{Token, TokenError};

@@ -2,11 +2,12 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::AUTHORIZATION;
+use hyper::header::{AUTHORIZATION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Response};
@@ -15,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::Answer;
@@ -26,17 +27,11 @@ use crate::token::Token;
 pub trait Site: Send + Sync + 'static {
     fn answer(&self, request: Request) -> impl Future<Output = Answer> + Send;
 
-    /// Who must be known to be answered; none lets everybody in.
-    fn token(&self) -> impl Future<Output = Entry> + Send;
-}
+    /// Whether everybody is answered.
+    fn is_open(&self) -> bool;
 
-/// Who is let in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entry {
-    Everybody,
-    With(Token),
-    /// The token cannot be found out.
-    Nobody,
+    /// What must be known; none where it cannot be found out, so that nobody is answered.
+    fn token(&self) -> impl Future<Output = Option<Token>> + Send;
 }
 
 /// How a connection begins: plainly, or with a handshake.
@@ -67,6 +62,8 @@ pub struct Limits {
     pub patience: Duration,
     /// Until a next request has come, its head included: longer than between two scrapes.
     pub idle: Duration,
+    /// Of a connection altogether.
+    pub lifetime: Duration,
 }
 
 impl Default for Limits {
@@ -75,6 +72,7 @@ impl Default for Limits {
             connections: 40,
             patience: Duration::from_secs(10),
             idle: Duration::from_secs(150),
+            lifetime: Duration::from_secs(60 * 60),
         }
     }
 }
@@ -129,35 +127,60 @@ async fn converse<S: Site>(
     site: Arc<S>,
     limits: Limits,
 ) {
+    let is_known = Arc::new(AtomicBool::new(false));
     let service = service_fn(|request: hyper::Request<Incoming>| {
-        let site = Arc::clone(&site);
-        async move { Ok::<_, Infallible>(answer(&request, &*site).await) }
+        let (site, is_known) = (Arc::clone(&site), Arc::clone(&is_known));
+        async move { Ok::<_, Infallible>(answer(&request, &*site, &is_known).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.idle)
         .max_buf_size(HEAD)
         .serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = connection.await {
-        tracing::debug!(%error, "a connection ended");
+    let mut connection = std::pin::pin!(connection);
+    // A stranger has so long to say something; whoever is known, for reading what he asked for.
+    for patience in [limits.patience, limits.lifetime] {
+        tokio::select! {
+            ended = &mut connection => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended");
+                }
+                return;
+            }
+            () = sleep(patience) => {}
+        }
+        if !is_known.load(Ordering::Relaxed) {
+            tracing::debug!("a stranger's time is up");
+            return;
+        }
     }
+    connection.as_mut().graceful_shutdown();
+    let _ = timeout(limits.patience, connection).await;
 }
 
-async fn answer<S: Site>(request: &hyper::Request<Incoming>, site: &S) -> Response<Full<Bytes>> {
-    let is_known = match site.token().await {
-        Entry::With(token) => {
-            let header = request.headers().get(AUTHORIZATION);
-            header.is_some_and(|header| token.is_in(header.as_bytes()))
-        }
-        Entry::Everybody => true,
-        Entry::Nobody => false,
+async fn answer<S: Site>(
+    request: &hyper::Request<Incoming>,
+    site: &S,
+    is_known: &AtomicBool,
+) -> Response<Full<Bytes>> {
+    let header = request.headers().get(AUTHORIZATION);
+    let header = header.map(HeaderValue::as_bytes);
+    let admitted = if site.is_open() {
+        true
+    } else if let Some(header) = header.filter(|header| Token::may_be_in(header)) {
+        let token = site.token().await;
+        token.is_some_and(|token| token.is_in(header))
+    } else {
+        false
     };
+    if !admitted {
+        return Answer::unauthorized().response(false);
+    }
+    is_known.store(true, Ordering::Relaxed);
     let gzip = takes_gzip(request.headers());
-    let answer = if !is_known {
-        Answer::unauthorized()
-    } else if matches!(*request.method(), Method::GET | Method::HEAD) {
-        let asked = Request::new(request.uri(), request.headers());
-        site.answer(asked).await
+    let answer = if matches!(*request.method(), Method::GET | Method::HEAD) {
+        site.answer(Request::new(request.uri(), request.headers()))
+            .await
     } else {
         Answer::wrong_method()
     };
@@ -170,7 +193,8 @@ mod tests {
 
     use super::*;
 
-    struct Page(Entry);
+    /// None lets everybody in; none within lets nobody in.
+    struct Page(Option<Option<Token>>);
 
     impl Site for Page {
         async fn answer(&self, request: Request) -> Answer {
@@ -180,12 +204,19 @@ mod tests {
             }
         }
 
-        async fn token(&self) -> Entry {
-            self.0.clone()
+        fn is_open(&self) -> bool {
+            self.0.is_none()
+        }
+
+        async fn token(&self) -> Option<Token> {
+            self.0.clone().flatten()
         }
     }
 
-    async fn page(entry: Entry, limits: Limits) -> (std::net::SocketAddr, CancellationToken) {
+    async fn page(
+        entry: Option<Option<Token>>,
+        limits: Limits,
+    ) -> (std::net::SocketAddr, CancellationToken) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
@@ -221,7 +252,7 @@ mod tests {
 
     #[tokio::test]
     async fn text_is_told_plainly_or_packed() {
-        let (address, _stop) = page(Entry::Everybody, Limits::default()).await;
+        let (address, _stop) = page(None, Limits::default()).await;
         let told = ask(address, "GET /metrics HTTP/1.1").await;
         let (head, body) = split(&told);
         assert!(
@@ -257,7 +288,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_that_is_asked_for_is_needed() {
         let token = Token::new("0123456789abcdef").unwrap();
-        let (address, _stop) = page(Entry::With(token), Limits::default()).await;
+        let (address, _stop) = page(Some(Some(token)), Limits::default()).await;
         for (header, status) in [
             ("Accept: */*", "401"),
             ("Authorization: Bearer 0123456789abcdee", "401"),
@@ -267,7 +298,7 @@ mod tests {
             let (head, _) = split(&told);
             assert!(head.starts_with(&format!("http/1.1 {status}")), "{head}");
         }
-        let (address, _stop) = page(Entry::Nobody, Limits::default()).await;
+        let (address, _stop) = page(Some(None), Limits::default()).await;
         let told = ask(address, "GET /metrics HTTP/1.1").await;
         assert!(split(&told).0.starts_with("http/1.1 401"));
     }
@@ -279,7 +310,7 @@ mod tests {
             idle: Duration::from_millis(100),
             ..Limits::default()
         };
-        let (address, stop) = page(Entry::Everybody, limits).await;
+        let (address, stop) = page(None, limits).await;
         let mut silent = TcpStream::connect(address).await.unwrap();
         silent.write_all(b"GET /metr").await.unwrap();
         let told = ask(address, "GET /metrics HTTP/1.1").await;
@@ -289,6 +320,23 @@ mod tests {
         let _ = silent.read_to_end(&mut rest).await;
         loop {
             let told = ask(address, "GET /metrics HTTP/1.1").await;
+            if !told.is_empty() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        // A stranger who asks and asks, and never reads an answer, is not waited for.
+        let limits = Limits {
+            connections: 1,
+            patience: Duration::from_millis(100),
+            ..Limits::default()
+        };
+        let (closed, _stop) = page(Some(None), limits).await;
+        let mut greedy = TcpStream::connect(closed).await.unwrap();
+        let many = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2000);
+        let _ = greedy.write_all(many.as_bytes()).await;
+        loop {
+            let told = ask(closed, "GET /metrics HTTP/1.1").await;
             if !told.is_empty() {
                 break;
             }

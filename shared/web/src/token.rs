@@ -15,6 +15,8 @@ pub enum TokenError {
     Odd,
 }
 
+const SCHEME: &[u8] = b"bearer ";
+
 /// Characters.
 const SHORTEST: usize = 16;
 
@@ -31,14 +33,21 @@ impl Token {
         Ok(Self(blake3::hash(text.as_bytes())))
     }
 
+    /// Whether a header could have a token in it: without one there is nothing to compare.
+    pub(crate) fn may_be_in(header: &[u8]) -> bool {
+        header
+            .split_at_checked(SCHEME.len())
+            .is_some_and(|(scheme, text)| scheme.eq_ignore_ascii_case(SCHEME) && !text.is_empty())
+    }
+
     /// Whether this is the value of an `Authorization` header with the token.
     #[must_use]
     pub fn is_in(&self, header: &[u8]) -> bool {
-        let Some((scheme, text)) = header.split_at_checked(7) else {
+        let Some((scheme, text)) = header.split_at_checked(SCHEME.len()) else {
             return false;
         };
         // The comparison of digests takes the same time wherever they differ.
-        scheme.eq_ignore_ascii_case(b"bearer ") && blake3::hash(text.trim_ascii()) == self.0
+        scheme.eq_ignore_ascii_case(SCHEME) && blake3::hash(text.trim_ascii()) == self.0
     }
 }
 

@@ -2,10 +2,9 @@
 //! name and a value on each line.
 
 use brine_exposition::Exposition;
-use regex::bytes::Regex;
 
 use crate::collector::{CollectError, Collector, Definition, Opt, Value};
-use crate::pattern::compile;
+use crate::pattern::{Remembered, compile};
 use crate::roots::Roots;
 use crate::words::number;
 
@@ -21,7 +20,9 @@ pub(super) const DEFINITION: Definition = Definition {
     }],
     new: |options| {
         let fields = compile(options, "fields", options.text("fields"))?;
-        Ok(Box::new(Netstat { fields }))
+        Ok(Box::new(Netstat {
+            fields: Remembered::new(fields),
+        }))
     },
 };
 
@@ -29,8 +30,7 @@ const FILES: [&str; 2] = ["net/netstat", "net/snmp"];
 const FILE_6: &str = "net/snmp6";
 
 struct Netstat {
-    /// None takes all.
-    fields: Option<Regex>,
+    fields: Remembered,
 }
 
 /// Protocol, name, value.
@@ -50,16 +50,17 @@ impl Collector for Netstat {
         }
         fields.extend(text_6.lines().filter_map(field_6));
         let mut key = String::new();
+        self.fields.ask(|wants| {
+            fields.retain(|(protocol, name, _)| {
+                key.clear();
+                key.extend([*protocol, "_", *name]);
+                wants(&key)
+            });
+        });
         for (protocol, name, value) in fields {
-            key.clear();
-            key.extend([protocol, "_", name]);
-            let wanted = self.fields.as_ref();
-            if !wanted.is_none_or(|wanted| wanted.is_match(key.as_bytes())) {
-                continue;
-            }
             // Most are unsigned and some are signed: as a sample they are floats all the same.
             let value: f64 = number(FILES[0], Some(value))?;
-            let family = format!("node_netstat_{key}");
+            let family = format!("node_netstat_{protocol}_{name}");
             if !out.has(&family) {
                 out.untyped(family, format!("Statistic {protocol}{name}."))
                     .add(&[], value);

@@ -1,10 +1,9 @@
 //! Paging: the counters of the memory management that an expression chooses.
 
 use brine_exposition::Exposition;
-use regex::bytes::Regex;
 
 use crate::collector::{CollectError, Collector, Definition, Opt, Value};
-use crate::pattern::compile;
+use crate::pattern::{Remembered, compile};
 use crate::roots::Roots;
 use crate::words::number;
 
@@ -18,31 +17,34 @@ pub(super) const DEFINITION: Definition = Definition {
     }],
     new: |options| {
         let fields = compile(options, "fields", options.text("fields"))?;
-        Ok(Box::new(Vmstat { fields }))
+        Ok(Box::new(Vmstat {
+            fields: Remembered::new(fields),
+        }))
     },
 };
 
 const FILE: &str = "vmstat";
 
 struct Vmstat {
-    /// None takes all.
-    fields: Option<Regex>,
+    fields: Remembered,
 }
 
 impl Collector for Vmstat {
     fn collect(&self, roots: &Roots, out: &mut Exposition) -> Result<(), CollectError> {
-        for line in roots.proc(FILE)?.lines() {
-            let mut words = line.split_ascii_whitespace();
-            let key = words.next().unwrap_or_default();
-            let value: u64 = number(FILE, words.next())?;
-            let wanted = self.fields.as_ref();
-            if wanted.is_none_or(|wanted| wanted.is_match(key.as_bytes())) {
-                let help = format!("/proc/vmstat information field {key}.");
-                out.untyped(format!("node_vmstat_{key}"), help)
-                    .add(&[], value);
+        let text = roots.proc(FILE)?;
+        self.fields.ask(|wants| {
+            for line in text.lines() {
+                let mut words = line.split_ascii_whitespace();
+                let key = words.next().unwrap_or_default();
+                let value: u64 = number(FILE, words.next())?;
+                if wants(key) {
+                    let help = format!("/proc/vmstat information field {key}.");
+                    out.untyped(format!("node_vmstat_{key}"), help)
+                        .add(&[], value);
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }
 

@@ -74,7 +74,8 @@ impl FileSystems {
 impl Collector for FileSystems {
     fn collect(&self, roots: &Roots, out: &mut Exposition) -> Result<(), CollectError> {
         let mut seen = BTreeSet::new();
-        let mut mounts = mounts::read(roots)?;
+        let all = mounts::read(roots)?;
+        let mut mounts = all.clone();
         // The last mount of a place hides those before; it is told once.
         mounts.retain(|mount| {
             self.is_wanted(mount)
@@ -84,7 +85,7 @@ impl Collector for FileSystems {
                     mount.kind.clone(),
                 ))
         });
-        let answers = self.asker.ask(&mounts, &roots.rootfs, self.timeout);
+        let answers = self.asker.ask(&mounts, &all, &roots.rootfs, self.timeout);
         for (mount, answer) in mounts.iter().zip(answers) {
             let labels = [
                 ("device", mount.device.as_str()),

@@ -51,10 +51,12 @@ struct State {
 }
 
 impl Asker {
-    /// An answer for each, in their order; none where there is an error, or nothing within `timeout`.
+    /// An answer for each, in their order; none where there is an error, or nothing within `timeout`. `all` has also
+    /// those that are not asked: the way may lead through them.
     pub(super) fn ask(
         &self,
         mounts: &[Mount],
+        all: &[Mount],
         root: &Path,
         timeout: Duration,
     ) -> Vec<Option<Space>> {
@@ -66,7 +68,7 @@ impl Asker {
         let mut answers = vec![None; mounts.len()];
         let mut distant = Vec::new();
         for (place, mount) in mounts.iter().enumerate() {
-            if is_local(mount, mounts) {
+            if is_local(mount, all) {
                 answers[place] = statfs(&paths[place]);
             } else if !lock(&self.out).contains(&paths[place]) {
                 distant.push(place);
@@ -202,10 +204,10 @@ mod tests {
         std::fs::create_dir(root.path().join("b")).unwrap();
         let mounts = [mount("/a", "nfs4"), mount("/b", "nfs4")];
         let minute = Duration::from_secs(60);
-        let answers = asker.ask(&mounts, root.path(), minute);
+        let answers = asker.ask(&mounts, &mounts, root.path(), minute);
         assert!(answers[0].is_some() && answers[1].is_some());
         lock(&asker.out).insert(root.path().join("a"));
-        let answers = asker.ask(&mounts, root.path(), minute);
+        let answers = asker.ask(&mounts, &mounts, root.path(), minute);
         assert!(answers[0].is_none() && answers[1].is_some());
     }
 }

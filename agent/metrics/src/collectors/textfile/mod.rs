@@ -5,16 +5,20 @@ mod parse;
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use brine_exposition::{Exposition, Kind, Number, Samples};
+use nix::fcntl::OFlag;
 
 use crate::collector::{CollectError, Collector, Definition, Opt, Value};
 use crate::roots::{Roots, names};
 use parse::{Family, Labels, Metric, Reading};
 
 const DIRECTORY: &str = "directory";
+
+/// Bytes of a file.
+const LARGEST: u64 = 16 << 20;
 
 pub(super) const DEFINITION: Definition = Definition {
     name: "textfile",
@@ -75,9 +79,21 @@ impl Collector for TextFiles {
 /// Families of one file, and when it was written; or why not.
 fn load(path: &Path) -> Result<(Vec<Family>, i64), String> {
     let told = |error: io::Error| error.to_string();
-    let mut file = File::open(path).map_err(told)?;
+    // Whoever may write here is not who reads: a pipe would never end, a device never stop.
+    let open = File::options()
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(path);
+    let file = open.map_err(told)?;
+    if !file.metadata().map_err(told)?.is_file() {
+        return Err("it is no file".to_owned());
+    }
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(told)?;
+    let mut limited = (&file).take(LARGEST + 1);
+    limited.read_to_end(&mut bytes).map_err(told)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(format!("it has more than {LARGEST} bytes"));
+    }
     let families = parse::families(&bytes)?;
     // After that, so that what is broken does not look fresh.
     let modified = file.metadata().map_err(told)?.mtime();
