@@ -99,7 +99,7 @@ pub async fn serve<S: Site, D: Door>(
                 Err(error) => {
                     // Out of descriptors, most likely: it is no use to spin.
                     tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    sleep(Duration::from_millis(200)).await;
                     continue;
                 }
             },
