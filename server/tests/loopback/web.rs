@@ -9,7 +9,7 @@ use crate::rollouts::formed_web;
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_told_without_the_token() {
     let fixture = Fixture::new().await;
-    let bearer = fixture.bearer().await;
+    let bearer = fixture.bearer();
     for path in ["/metrics", "/discovery", "/", "/other"] {
         let (status, text) = fixture.page(path, "").await;
         assert_eq!((status, text.contains("brine")), (401, false), "{path}");
@@ -23,7 +23,7 @@ async fn nothing_is_told_without_the_token() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_node_with_metrics_is_discovered() {
     let fixture = Fixture::new().await;
-    let bearer = fixture.bearer().await;
+    let bearer = fixture.bearer();
     assert_eq!(
         fixture.page("/discovery", &bearer).await,
         (200, "[]".to_owned())
@@ -58,7 +58,7 @@ async fn every_node_with_metrics_is_discovered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_fleet_is_told_as_metrics() {
     let (fixture, agents, _) = formed_web(2).await;
-    let bearer = fixture.bearer().await;
+    let bearer = fixture.bearer();
     agents[1].disconnect();
     let line = |text: &str, line: &str| text.lines().any(|known| known == line);
     fixture
