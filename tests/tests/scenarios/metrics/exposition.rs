@@ -87,25 +87,33 @@ pub(super) fn shape(theirs: &Families, ours: &Families) -> Vec<String> {
     found
 }
 
-/// Series whose value is neither the same nor between two readings around ours.
-pub(super) fn apart(before: &Families, ours: &Families, after: &Families) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for (name, family) in ours {
-        for (series, value) in &family.samples {
-            let around = [before, after].map(|side| side.get(name)?.samples.get(series).cloned());
-            let [Some(first), Some(last)] = around else {
-                found.insert(series.clone());
-                continue;
-            };
-            if *value == first || *value == last {
-                continue;
-            }
-            let number = |text: &str| text.parse::<f64>().expect("a number");
-            let (first, last, value) = (number(&first), number(&last), number(value));
-            if !(first.min(last)..=first.max(last)).contains(&value) {
-                found.insert(series.clone());
-            }
+/// Between what each series moved.
+#[derive(Debug, Default)]
+pub(super) struct Range(BTreeMap<String, (f64, f64)>);
+
+impl Range {
+    pub(super) fn add(&mut self, families: &Families) {
+        for (series, value) in families.values().flat_map(|family| &family.samples) {
+            let value = number(value);
+            let known = self.0.entry(series.clone()).or_insert((value, value));
+            *known = (known.0.min(value), known.1.max(value));
         }
     }
-    found
+
+    /// Series that are outside, or that have never been seen.
+    pub(super) fn apart(&self, families: &Families) -> BTreeSet<String> {
+        let samples = families.values().flat_map(|family| &family.samples);
+        let apart = samples.filter(|(series, value)| {
+            let within = self.0.get(*series).is_some_and(|(least, most)| {
+                let value = number(value);
+                value.is_nan() && least.is_nan() || (*least..=*most).contains(&value)
+            });
+            !within
+        });
+        apart.map(|(series, _)| series.clone()).collect()
+    }
+}
+
+fn number(text: &str) -> f64 {
+    text.parse().expect("a number")
 }
