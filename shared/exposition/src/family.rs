@@ -31,7 +31,7 @@ impl Kind {
 
 /// Samples of one name.
 #[derive(Debug, Clone)]
-pub struct Family {
+struct Family {
     name: Cow<'static, str>,
     help: Cow<'static, str>,
     kind: Kind,

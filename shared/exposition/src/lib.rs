@@ -7,7 +7,7 @@ mod family;
 mod number;
 pub mod process;
 
-pub use family::{Exposition, Family, Kind, Samples};
+pub use family::{Exposition, Kind, Samples};
 pub use number::Number;
 
 /// What the text format calls itself.

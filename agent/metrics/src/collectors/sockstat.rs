@@ -13,9 +13,9 @@ pub(super) const DEFINITION: Definition = Definition {
     options: &[],
     new: |_| {
         let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
-        #[allow(clippy::unnecessary_cast, reason = "it is a C long, which differs")]
-        let page = page.map_or(4096, |page| page as i64);
-        Ok(Box::new(Sockstat { page }))
+        Ok(Box::new(Sockstat {
+            page: page.unwrap_or(4096),
+        }))
     },
 };
 
