@@ -16,7 +16,7 @@ use crate::doctor::{self, Check};
 use crate::host::{ThisMachine, Transaction};
 use crate::metrics::flags::Flags;
 use crate::metrics::{Own, Scrape};
-use crate::{VERSION, facts, state};
+use crate::{VERSION, facts, memory, state};
 
 /// Makes this machine match what its Brine server says it must be.
 #[derive(Debug, Parser)]
@@ -146,6 +146,7 @@ pub fn main(cli: Cli) -> anyhow::Result<ExitCode> {
     let config = Config::system(cli.state);
     match cli.verb.unwrap_or(Verb::Run) {
         Verb::Run => {
+            memory::prepare();
             let runtime = runtime()?;
             let result = runtime.block_on(async {
                 let shutdown = terminated().context("cannot wait for signals")?;

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use brine_agent::cli::{self, Cli};
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -21,15 +23,18 @@ fn main() -> ExitCode {
 
 /// The journal has timestamps of its own.
 fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("BRINE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = std::env::var("BRINE_LOG")
+        .ok()
+        .and_then(|filter| filter.parse().ok())
+        .unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let log = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
-        .with_env_filter(filter);
+        .with_max_level(LevelFilter::TRACE);
     if std::env::var_os("JOURNAL_STREAM").is_some() {
-        log.without_time().init();
+        log.without_time().finish().with(filter).init();
     } else {
-        log.init();
+        log.finish().with(filter).init();
     }
 }

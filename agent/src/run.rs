@@ -13,7 +13,7 @@ use crate::link::{self, Link};
 use crate::state::binding::MachineId;
 use crate::state::journal::Journal;
 use crate::state::{State, StateError};
-use crate::{boot, clock, metrics};
+use crate::{boot, clock, memory, metrics};
 
 /// How long the last result may take to be delivered before the agent ends; it is kept anyway.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -44,6 +44,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         state: config.state.clone(),
         link: Some(link_seen.clone()),
     };
+    let quiet = tokio::spawn(memory::let_go());
     let metrics = tokio::spawn(metrics::run(config.root.clone(), own, stop_link.clone()));
     let (worker, working) = jobs::start(journal, place, stop_jobs.clone());
     let link = Link {
@@ -66,6 +67,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         farewell
     );
     drop(worker);
+    quiet.abort();
     if let Err(error) = watching.await {
         tracing::error!(%error, "the watch for drift died");
     }

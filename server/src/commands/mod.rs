@@ -7,7 +7,9 @@ use std::io::Write;
 use anyhow::Context as _;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{Config, DataPaths, Limits, Settings};
 use crate::init::{self, InitOptions};
@@ -111,16 +113,20 @@ fn say(text: &str) -> anyhow::Result<()> {
 }
 
 fn log() {
-    let filter = EnvFilter::try_from_env("BRINE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = std::env::var("BRINE_LOG")
+        .ok()
+        .and_then(|filter| filter.parse().ok())
+        .unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     // The journal has its own clock.
     let journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(LevelFilter::TRACE)
         .with_writer(std::io::stderr);
     if journal {
-        builder.with_ansi(false).without_time().init();
+        let log = builder.with_ansi(false).without_time().finish();
+        log.with(filter).init();
     } else {
         let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-        builder.with_ansi(terminal).init();
+        builder.with_ansi(terminal).finish().with(filter).init();
     }
 }

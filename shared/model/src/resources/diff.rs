@@ -1,6 +1,8 @@
 //! Two contents side by side.
 
-use similar::TextDiff;
+use std::fmt::{self, Write};
+
+use imara_diff::{Algorithm, Hunk, InternedInput, Token};
 
 use crate::resource::Diff;
 
@@ -8,6 +10,8 @@ use crate::resource::Diff;
 pub(super) const MOST_TEXT: u64 = 1 << 20;
 /// More lines than this, old times new, take too long to compare.
 const MOST_WORK: usize = 400_000_000;
+/// Lines shown before and behind what differs.
+const CONTEXT: u32 = 3;
 /// What a plan carries of one diff at most.
 const MOST_DIFF: usize = 64 << 10;
 
@@ -43,8 +47,22 @@ fn text(bytes: &[u8]) -> Option<&str> {
 }
 
 fn unified(old: &str, new: &str) -> String {
-    let diff = TextDiff::from_lines(old, new);
-    let mut text = diff.unified_diff().context_radius(3).to_string();
+    let input = InternedInput::new(old, new);
+    let mut diff = imara_diff::Diff::compute(Algorithm::Histogram, &input);
+    diff.postprocess_lines(&input);
+    let mut text = String::new();
+    let mut hunks = diff.hunks().peekable();
+    while let Some(first) = hunks.next() {
+        let mut together = vec![first];
+        while let Some(next) = hunks.next_if(|next| {
+            let last = &together[together.len() - 1];
+            next.before.start - last.before.end <= 2 * CONTEXT
+        }) {
+            together.push(next);
+        }
+        // A string takes everything.
+        let _ = show(&mut text, &input, &together);
+    }
     if text.len() > MOST_DIFF {
         let mut end = MOST_DIFF - 64;
         while !text.is_char_boundary(end) {
@@ -56,6 +74,58 @@ fn unified(old: &str, new: &str) -> String {
         text.push_str(&format!("… {hidden} more lines\n"));
     }
     text
+}
+
+/// Changes that stand close to each other, in the form that `diff -u` and `patch` agree on.
+fn show(to: &mut String, input: &InternedInput<&str>, hunks: &[Hunk]) -> fmt::Result {
+    let (first, last) = (&hunks[0], &hunks[hunks.len() - 1]);
+    let lead = first.before.start.min(CONTEXT);
+    let end = (last.before.end + CONTEXT).min(input.before.len() as u32);
+    let (old, new) = (first.before.start - lead, first.after.start - lead);
+    let new_end = last.after.end + (end - last.before.end);
+    let ranges = (Range(old, end - old), Range(new, new_end - new));
+    writeln!(to, "@@ -{} +{} @@", ranges.0, ranges.1)?;
+    let mut lines = |sign, tokens: &[Token]| {
+        tokens
+            .iter()
+            .try_for_each(|token| line(to, sign, input.interner[*token]))
+    };
+    let mut at = old;
+    for hunk in hunks {
+        lines(' ', &input.before[at as usize..hunk.before.start as usize])?;
+        lines(
+            '-',
+            &input.before[hunk.before.start as usize..hunk.before.end as usize],
+        )?;
+        lines(
+            '+',
+            &input.after[hunk.after.start as usize..hunk.after.end as usize],
+        )?;
+        at = hunk.before.end;
+    }
+    lines(' ', &input.before[at as usize..end as usize])
+}
+
+fn line(to: &mut String, sign: char, line: &str) -> fmt::Result {
+    write!(to, "{sign}{line}")?;
+    if line.ends_with('\n') {
+        return Ok(());
+    }
+    write!(to, "\n\\ No newline at end of file\n")
+}
+
+/// First line, counted from zero, and how many.
+struct Range(u32, u32);
+
+impl fmt::Display for Range {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            // No line of its own: the one that it stands behind.
+            Range(start, 0) => write!(to, "{start},0"),
+            Range(start, 1) => write!(to, "{}", start + 1),
+            Range(start, lines) => write!(to, "{},{lines}", start + 1),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -87,6 +157,24 @@ mod tests {
             text.ends_with("more lines\n"),
             "{}",
             &text[text.len() - 40..]
+        );
+    }
+
+    #[test]
+    fn ends_of_files_and_empty_ones() {
+        let text = |old: &str, new: &str| unified(old, new);
+        assert_eq!(text("", "a\n"), "@@ -0,0 +1 @@\n+a\n");
+        assert_eq!(text("a\n", ""), "@@ -1 +0,0 @@\n-a\n");
+        assert_eq!(
+            text("a", "a\n"),
+            "@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+a\n"
+        );
+        assert_eq!(
+            text(
+                "1\n2\n3\n4\n5\n6\n7\n8\n9\n",
+                "1\nx\n2\n3\n4\n5\n6\n7\n8\ny\n"
+            ),
+            "@@ -1,4 +1,5 @@\n 1\n+x\n 2\n 3\n 4\n@@ -6,4 +7,4 @@\n 6\n 7\n 8\n-9\n+y\n"
         );
     }
 
