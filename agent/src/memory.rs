@@ -71,7 +71,8 @@ fn heap() {
 fn heap() {}
 
 /// Most of the agent's memory is pages of its own binary. The kernel keeps those that are mapped for longer than
-/// those that are merely in its cache; what is used again is mapped again by a fault that reads no disk.
+/// those that are merely in its cache. What is used again is mapped again by a fault, which reads the disk only where
+/// the kernel has needed the memory meanwhile.
 #[expect(
     unsafe_code,
     reason = "madvise can take away what was written; nothing safe wraps it"
