@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::doctor::{self, Check};
 use crate::host::{ThisMachine, Transaction};
 use crate::metrics::flags::Flags;
-use crate::metrics::{Own, Scrape};
+use crate::metrics::{Node, Own};
 use crate::{VERSION, facts, memory, state};
 
 /// Makes this machine match what its Brine server says it must be.
@@ -94,7 +94,8 @@ fn scrape(flags: Flags, only: &[String], config: &Config) -> anyhow::Result<Stri
         state: config.state.clone(),
         link: None,
     };
-    Ok(Scrape::new(flags, own)?.text(only, SCRAPE)?)
+    let mut node = Node::new(flags, own)?;
+    Ok(runtime()?.block_on(node.text(only, SCRAPE))?)
 }
 
 /// The flags in a file.

@@ -1,7 +1,7 @@
 //! Attributes of devices that are read at every scrape: opened once, and read from their beginning each time, which is
 //! one call instead of three. The kernel makes their content anew for each read that begins there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,14 +20,22 @@ const ATTRIBUTE: usize = 4096;
 
 /// The devices of a class, by name.
 #[derive(Debug, Default)]
-pub(crate) struct Kept(Mutex<BTreeMap<String, Opened>>);
+pub(crate) struct Kept(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    devices: BTreeMap<String, Opened>,
+    /// Where attributes are read to.
+    buffer: Vec<u8>,
+}
 
 #[derive(Debug)]
 struct Opened {
     /// Of the device's directory: another device may have got the name.
     inode: u64,
     directory: Directory,
-    files: HashMap<&'static str, OwnedFd>,
+    /// In the order in which they are asked for.
+    files: Vec<(&'static str, OwnedFd)>,
 }
 
 /// The devices, while one scrape reads them.
@@ -35,7 +43,7 @@ pub(crate) struct Devices<'a> {
     class: &'a Path,
     /// Files elsewhere may be replaced without their descriptors noticing.
     keeps: bool,
-    devices: MutexGuard<'a, BTreeMap<String, Opened>>,
+    state: MutexGuard<'a, State>,
 }
 
 /// One device.
@@ -43,6 +51,9 @@ pub(crate) struct Device<'a> {
     opened: Held<'a>,
     /// So many more files may be kept.
     room: usize,
+    /// Where the next attribute is expected: they are asked for in the same order each time.
+    next: usize,
+    buffer: &'a mut Vec<u8>,
 }
 
 enum Held<'a> {
@@ -55,12 +66,15 @@ impl Kept {
     /// The devices of a class of which these are there.
     pub(crate) fn devices<'a>(&'a self, class: &'a Path, names: &[String]) -> Devices<'a> {
         let keeps = statfs(class).is_ok_and(|told| told.filesystem_type() == SYSFS_MAGIC);
-        let mut devices = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        devices.retain(|name, _| keeps && names.contains(name));
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state
+            .devices
+            .retain(|name, _| keeps && names.contains(name));
+        state.buffer.resize(ATTRIBUTE, 0);
         Devices {
             class,
             keeps,
-            devices,
+            state,
         }
     }
 }
@@ -70,30 +84,31 @@ impl Devices<'_> {
     pub(crate) fn get(&mut self, name: &str) -> Option<Device<'_>> {
         let path = self.class.join(name);
         let inode = stat(&path).ok()?.st_ino;
-        let open = self.devices.values().map(|opened| opened.files.len() + 1);
+        let State { devices, buffer } = &mut *self.state;
+        let open = devices.values().map(|opened| opened.files.len() + 1);
         let room = FILES.saturating_sub(open.sum());
-        let is_known = self
-            .devices
-            .get(name)
-            .is_some_and(|known| known.inode == inode);
+        let is_known = devices.get(name).is_some_and(|known| known.inode == inode);
         if !is_known {
             let opened = Opened {
                 inode,
                 directory: Directory::open(&path).ok()?,
-                files: HashMap::new(),
+                files: Vec::new(),
             };
             if !self.keeps || room == 0 {
                 return Some(Device {
                     opened: Held::Once(opened),
                     room: 0,
+                    next: 0,
+                    buffer,
                 });
             }
-            self.devices.insert(name.to_owned(), opened);
+            devices.insert(name.to_owned(), opened);
         }
-        let opened = self.devices.get_mut(name)?;
         Some(Device {
-            opened: Held::Kept(opened),
+            opened: Held::Kept(devices.get_mut(name)?),
             room,
+            next: 0,
+            buffer,
         })
     }
 }
@@ -105,18 +120,25 @@ impl Device<'_> {
             Held::Once(opened) => return opened.directory.attribute(name),
             Held::Kept(opened) => opened,
         };
-        if !opened.files.contains_key(name) {
-            if self.room == 0 {
-                return opened.directory.attribute(name);
-            }
-            let file = opened.directory.file(name).ok()?;
+        let files = &mut opened.files;
+        let is_next = files
+            .get(self.next)
+            .is_some_and(|(known, _)| *known == name);
+        let place = if is_next {
+            self.next
+        } else if let Some(place) = files.iter().position(|(known, _)| *known == name) {
+            place
+        } else if self.room == 0 {
+            return opened.directory.attribute(name);
+        } else {
+            files.push((name, opened.directory.file(name).ok()?));
             self.room -= 1;
-            opened.files.insert(name, file);
-        }
-        let file = opened.files.get(name)?;
-        let mut buffer = [0_u8; ATTRIBUTE];
-        let count = pread(file.as_fd(), &mut buffer, 0).ok()?;
-        Some(String::from_utf8_lossy(&buffer[..count]).trim().to_owned())
+            files.len() - 1
+        };
+        self.next = place + 1;
+        let count = pread(files[place].1.as_fd(), self.buffer, 0).ok()?;
+        let text = String::from_utf8_lossy(&self.buffer[..count]);
+        Some(text.trim().to_owned())
     }
 }
 
@@ -150,10 +172,10 @@ mod tests {
             }
             assert!(devices.get("none").is_none());
         }
-        assert!(kept.0.lock().unwrap()["lo"].files.len() >= 5);
+        assert!(kept.0.lock().unwrap().devices["lo"].files.len() >= 5);
         // Who is gone is forgotten.
         drop(kept.devices(class, &[]));
-        assert!(kept.0.lock().unwrap().is_empty());
+        assert!(kept.0.lock().unwrap().devices.is_empty());
     }
 
     #[test]

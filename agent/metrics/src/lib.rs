@@ -8,10 +8,11 @@
 //! words       numbers out of the kernel's texts
 //! kept        attributes that are read at every scrape
 //! netlink     lists that the kernel has no files for
+//! remembered  what was made of the kernel's words
 //! pattern     the include and exclude filters
 //! options     what the command line says of collectors
 //! selection   which collectors run
-//! scrape      all of them in turn, each with a deadline, and what is said of a scrape itself
+//! scrape/     all of them in turn, each with a deadline, and what is said of a scrape itself
 //! ```
 
 pub mod collector;
@@ -20,6 +21,7 @@ mod kept;
 mod netlink;
 pub mod options;
 mod pattern;
+mod remembered;
 mod roots;
 mod scrape;
 mod selection;
@@ -27,5 +29,5 @@ mod words;
 
 pub use collectors::COLLECTORS;
 pub use roots::Roots;
-pub use scrape::Scraper;
+pub use scrape::{Scrape, Scraper};
 pub use selection::{Selection, UnknownCollector};

@@ -1,8 +1,5 @@
 //! Filters by name: `…-include` and `…-exclude`, of which one may be given.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::options::{Invalid, Options};
@@ -58,57 +55,4 @@ pub(crate) fn compile(
         .build()
         .map(Some)
         .map_err(|error| options.invalid(option, error.to_string()))
-}
-
-/// An expression that is asked about the same names at each scrape: what it said is remembered.
-#[derive(Debug)]
-pub(crate) struct Remembered {
-    /// None takes all.
-    pattern: Option<Regex>,
-    known: Mutex<HashMap<String, bool>>,
-}
-
-/// A kernel has some hundreds; more is not remembered.
-const NAMES: usize = 4096;
-
-impl Remembered {
-    pub(crate) fn new(pattern: Option<Regex>) -> Self {
-        Self {
-            pattern,
-            known: Mutex::default(),
-        }
-    }
-
-    /// What of these is wanted: the function says it of each name.
-    pub(crate) fn ask<T>(&self, body: impl FnOnce(&mut dyn FnMut(&str) -> bool) -> T) -> T {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        body(&mut |name| {
-            let Some(pattern) = &self.pattern else {
-                return true;
-            };
-            if let Some(said) = known.get(name) {
-                return *said;
-            }
-            let said = pattern.is_match(name.as_bytes());
-            if known.len() < NAMES {
-                known.insert(name.to_owned(), said);
-            }
-            said
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_remembered_is_what_was_said() {
-        let remembered = Remembered::new(Some(Regex::new("^a").unwrap()));
-        for _ in 0..2 {
-            assert!(remembered.ask(|wants| wants("ab") && !wants("ba")));
-        }
-        assert_eq!(remembered.known.lock().unwrap().len(), 2);
-        assert!(Remembered::new(None).ask(|wants| wants("ba")));
-    }
 }

@@ -1,5 +1,6 @@
 //! Where the kernel's files are, and how they are read: with as few calls as they need, since a scrape is little else.
 
+use std::cell::RefCell;
 use std::fs::{DirEntry, File};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -118,20 +119,24 @@ pub(crate) fn read(path: &Path) -> Result<String, ReadError> {
 /// The kernel makes many of these files anew for each read that begins: large reads are cheaper than `fstat` first.
 const CHUNK: usize = 16 * 1024;
 
+thread_local! {
+    /// Where files are read to: a buffer for each of a hundred would cost more than what most of them say.
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK]);
+}
+
 fn rest(file: &mut File) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    let mut filled = 0;
-    loop {
-        bytes.resize(filled + CHUNK, 0);
-        match file.read(&mut bytes[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+    BUFFER.with_borrow_mut(|buffer| {
+        let mut bytes = Vec::new();
+        loop {
+            match file.read(buffer) {
+                Ok(0) => break,
+                Ok(count) => bytes.extend_from_slice(&buffer[..count]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
-    }
-    bytes.truncate(filled);
-    Ok(text(bytes))
+        Ok(text(bytes))
+    })
 }
 
 fn text(bytes: Vec<u8>) -> String {

@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use brine_exposition::CONTENT_TYPE;
 use brine_web::{Answer, Limits, Request, Site, Token, serve};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::Mutex as Turns;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::flags::{Flags, addresses};
 use super::own::Own;
-use super::scraper::Scrape;
+use super::scraper::Node;
 use crate::state::atomic;
 
 /// Between two looks at the file.
@@ -119,13 +119,12 @@ struct Serving {
 impl Serving {
     fn plan(text: &str, root: &Path, own: &Own) -> Result<Self, String> {
         let flags = Flags::parse(text)?;
-        let scrape = Scrape::new(flags.clone(), own.clone()).map_err(|error| error.to_string())?;
+        let node = Node::new(flags.clone(), own.clone()).map_err(|error| error.to_string())?;
         let token = flags.token_file.as_ref();
         let site = Page {
-            scrape: Arc::new(scrape),
+            node: Arc::new(Turns::new(node)),
             token: token.map(|path| root.join(path.strip_prefix("/").unwrap_or(path))),
             told: Mutex::default(),
-            turn: Arc::new(Semaphore::new(1)),
         };
         Ok(Self {
             flags,
@@ -187,12 +186,11 @@ async fn bind(word: &str) -> std::io::Result<(TcpListener, SocketAddr)> {
 }
 
 struct Page {
-    scrape: Arc<Scrape>,
+    /// A second scrape waits for the first.
+    node: Arc<Turns<Node>>,
     token: Option<PathBuf>,
     /// What was said of the token last.
     told: Mutex<String>,
-    /// A second scrape waits here and not on a thread.
-    turn: Arc<Semaphore>,
 }
 
 impl Site for Page {
@@ -245,18 +243,15 @@ impl Page {
             early.clamp(SHORTEST, WITHIN * 4)
         });
         let end = Instant::now() + within;
-        let turn = Arc::clone(&self.turn).acquire_owned();
-        let Ok(Ok(turn)) = timeout(within, turn).await else {
+        let node = Arc::clone(&self.node).lock_owned();
+        let Ok(mut node) = timeout(within, node).await else {
             return Answer::unavailable("another scrape is under way");
         };
         let only: Vec<String> = request.values("collect[]").map(str::to_owned).collect();
-        let scrape = Arc::clone(&self.scrape);
-        let scraped = tokio::task::spawn_blocking(move || {
+        // In a task of its own: whoever asked may go away, and no collector is to be left behind for that.
+        let scraped = tokio::spawn(async move {
             let left = end.saturating_duration_since(Instant::now());
-            let text = scrape.text(&only, left.max(SHORTEST));
-            // With the scrape, and not with the connection: that may be gone long since.
-            drop(turn);
-            text
+            node.text(&only, left.max(SHORTEST)).await
         })
         .await;
         match scraped {

@@ -17,7 +17,7 @@ mod scraper;
 
 pub(crate) use self::endpoint::run;
 pub(crate) use self::own::Own;
-pub(crate) use self::scraper::Scrape;
+pub(crate) use self::scraper::Node;
 
 /// Where the endpoint's flags are, one a line, below the root.
 pub(crate) const FILE: &str = "etc/brine/metrics.conf";

@@ -1,11 +1,14 @@
 //! One answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use brine_exposition::Exposition;
 use brine_node_metrics::collector::CollectError;
 use brine_node_metrics::options::Invalid;
 use brine_node_metrics::{Roots, Scraper, UnknownCollector};
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::flags::Flags;
 use super::own::Own;
@@ -13,9 +16,9 @@ use crate::VERSION;
 
 /// What is told of this node. What collectors keep between scrapes lives here.
 #[derive(Debug)]
-pub(crate) struct Scrape(Scraper);
+pub(crate) struct Node(Scraper);
 
-impl Scrape {
+impl Node {
     /// # Errors
     /// A flag makes no sense.
     pub(crate) fn new(flags: Flags, own: Own) -> Result<Self, Invalid> {
@@ -27,16 +30,22 @@ impl Scrape {
         Ok(Self(machine))
     }
 
-    /// All of it, or the collectors in `only`. It blocks, for `within` at most.
+    /// All of it, or the collectors in `only`, within this time.
     ///
     /// # Errors
     /// A name is none of a collector that runs here.
-    pub(crate) fn text(
-        &self,
+    pub(crate) async fn text(
+        &mut self,
         only: &[String],
         within: Duration,
     ) -> Result<String, UnknownCollector> {
-        Ok(self.0.scrape(only, within)?.text())
+        let done = Arc::new(Notify::new());
+        let notify = Arc::clone(&done);
+        let mut scrape = self.0.begin(only, within, move || notify.notify_one())?;
+        while let Some(patience) = scrape.wait() {
+            let _ = timeout(patience, done.notified()).await;
+        }
+        Ok(scrape.told().text())
     }
 }
 

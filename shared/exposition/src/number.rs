@@ -11,6 +11,9 @@ pub trait Number: Copy {
 /// From here on there is an exponent.
 const EXPONENT_FROM: u64 = 1_000_000;
 
+/// Below, each integer is a float, and no other decimal with as few digits is: its own digits are the shortest.
+const EXACT_BELOW: u64 = 1 << 53;
+
 impl Number for f64 {
     fn write(self, text: &mut String) {
         if self.is_nan() {
@@ -44,8 +47,21 @@ fn scientific(value: f64, text: &mut String) {
 
 impl Number for u64 {
     fn write(self, text: &mut String) {
+        let mut digits = itoa::Buffer::new();
         if self < EXPONENT_FROM {
-            let _ = write!(text, "{self}");
+            text.push_str(digits.format(self));
+        } else if self < EXACT_BELOW {
+            let digits = digits.format(self);
+            let (first, rest) = digits.split_at(1);
+            text.push_str(first);
+            let fraction = rest.trim_end_matches('0');
+            if !fraction.is_empty() {
+                text.push('.');
+                text.push_str(fraction);
+            }
+            // At least two digits of exponent, as below.
+            text.push_str(if rest.len() < 10 { "e+0" } else { "e+" });
+            text.push_str(itoa::Buffer::new().format(rest.len()));
         } else {
             #[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
             scientific(self as f64, text);
@@ -128,6 +144,9 @@ mod tests {
             assert_eq!(text(value), expected);
         }
         assert_eq!(text(u64::MAX), "1.8446744073709552e+19");
+        assert_eq!(text(9_007_199_254_740_991_u64), "9.007199254740991e+15");
+        assert_eq!(text(10_000_000_000_u64), "1e+10");
+        assert_eq!(text(9_999_999_999_u64), "9.999999999e+09");
         assert_eq!(text(-1_500_000_i64), "-1.5e+06");
         assert_eq!(text(true), "1");
     }
@@ -140,8 +159,12 @@ mod tests {
         }
 
         #[test]
-        fn integers_are_written_as_floats(value in any::<u64>()) {
+        fn integers_are_written_as_floats(value in any::<u64>(), shift in 0..64, zeros in 0..12_u32) {
+            // Large ones and small ones, and round ones.
+            let value = value >> shift;
+            let round = (value >> 40) * 10_u64.pow(zeros);
             prop_assert_eq!(text(value), text(value as f64));
+            prop_assert_eq!(text(round), text(round as f64));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! This process, as Prometheus' own libraries tell of theirs.
 
+use std::io::Read;
 use std::sync::OnceLock;
 
 use nix::sys::resource::{Resource, getrlimit};
@@ -7,14 +8,16 @@ use nix::unistd::{SysconfVar, sysconf};
 
 use crate::Exposition;
 
+/// Bytes: fifty numbers and a name, which come in one read.
+const STAT: usize = 2048;
+
 /// Adds what the kernel says; what it does not say is left out.
 pub fn tell(out: &mut Exposition) {
     let page = number(sysconf(SysconfVar::PAGE_SIZE));
     let ticks = number(sysconf(SysconfVar::CLK_TCK));
-    if let Ok(entries) = std::fs::read_dir("/proc/self/fd") {
+    if let Some(open) = open_descriptors() {
         out.gauge("process_open_fds", "Number of open file descriptors.")
-            // The directory itself is one of them while it is listed.
-            .add(&[], entries.count().saturating_sub(1));
+            .add(&[], open);
     }
     if let Ok((soft, _)) = getrlimit(Resource::RLIMIT_NOFILE) {
         out.gauge(
@@ -30,7 +33,9 @@ pub fn tell(out: &mut Exposition) {
         )
         .add(&[], soft);
     }
-    let Ok(stat) = std::fs::read_to_string("/proc/self/stat") else {
+    let mut buffer = [0; STAT];
+    let stat = std::fs::File::open("/proc/self/stat").and_then(|mut file| file.read(&mut buffer));
+    let Ok(stat) = stat.map(|count| String::from_utf8_lossy(&buffer[..count])) else {
         return;
     };
     // The name in brackets may have anything in it, so counting begins behind it.
@@ -63,6 +68,16 @@ pub fn tell(out: &mut Exposition) {
             "Start time of the process since unix epoch in seconds.",
         )
         .add(&[], boot + seconds(field(19), ticks));
+    }
+}
+
+/// Linux tells their number as the directory's size since 6.2; before, that is 0, and they are counted.
+fn open_descriptors() -> Option<u64> {
+    const DIRECTORY: &str = "/proc/self/fd";
+    match std::fs::metadata(DIRECTORY).ok()?.len() {
+        // The directory itself is one of them while it is listed.
+        0 => Some((std::fs::read_dir(DIRECTORY).ok()?.count() as u64).saturating_sub(1)),
+        size => Some(size),
     }
 }
 

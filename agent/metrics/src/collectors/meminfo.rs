@@ -2,7 +2,8 @@
 
 use brine_exposition::{Exposition, Kind};
 
-use crate::collector::{CollectError, Definition};
+use crate::collector::{CollectError, Collector, Definition};
+use crate::remembered::{Remembered, Title};
 use crate::roots::Roots;
 use crate::words::number;
 
@@ -10,50 +11,74 @@ pub(super) const DEFINITION: Definition = Definition {
     name: "meminfo",
     enabled: true,
     options: &[],
-    new: |_| Ok(Box::new(collect)),
+    new: |_| Ok(Box::new(Meminfo::default())),
 };
 
 const FILE: &str = "meminfo";
 
-fn collect(roots: &Roots, out: &mut Exposition) -> Result<(), CollectError> {
-    let text = roots.proc(FILE)?;
-    let mut fields = Vec::new();
-    for line in text.lines() {
-        fields.extend(field(line)?);
-    }
-    for (key, value) in fields {
-        let kind = if key.ends_with("_total") {
-            Kind::Counter
-        } else {
-            Kind::Gauge
-        };
-        let name = format!("node_memory_{key}");
-        if !out.has(&name) {
-            let help = format!("Memory information field {key}.");
-            out.family(name, kind, help).add(&[], value);
+#[derive(Default)]
+struct Meminfo {
+    /// By key: of a plain number, and of one with a unit.
+    titles: Remembered<[Title; 2]>,
+}
+
+struct Field<'a> {
+    key: &'a str,
+    value: u64,
+    has_unit: bool,
+}
+
+impl Collector for Meminfo {
+    fn collect(&self, roots: &Roots, out: &mut Exposition) -> Result<(), CollectError> {
+        let text = roots.proc(FILE)?;
+        let mut fields = Vec::with_capacity(64);
+        for line in text.lines() {
+            fields.extend(field(line)?);
         }
+        let mut titles = self.titles.recall();
+        for field in fields {
+            let [plain, bytes] = titles.of(field.key, titles_of);
+            let Title { name, help } = if field.has_unit { bytes } else { plain };
+            let kind = if name.ends_with("_total") {
+                Kind::Counter
+            } else {
+                Kind::Gauge
+            };
+            if !out.has(name) {
+                out.family(name.clone(), kind, help.clone())
+                    .add(&[], field.value);
+            }
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+/// `Active(anon):` is `Active_anon`.
+fn titles_of(key: &str) -> [Title; 2] {
+    let key = key.trim_end_matches(':').replace('(', "_").replace(')', "");
+    [key.clone(), format!("{key}_bytes")].map(|key| {
+        let help = format!("Memory information field {key}.");
+        Title::new(format!("node_memory_{key}"), help)
+    })
 }
 
 /// What a line says, in bytes where it has a unit, which is always kibibytes; none for a line without words.
-fn field(line: &str) -> Result<Option<(String, u64)>, CollectError> {
+fn field(line: &str) -> Result<Option<Field<'_>>, CollectError> {
     let mut words = line.split_ascii_whitespace();
     let Some(key) = words.next() else {
         return Ok(None);
     };
     let value: u64 = number(FILE, words.next())?;
-    // `Active(anon):` is `Active_anon`.
-    let mut name = key.trim_end_matches(':').replace('(', "_").replace(')', "");
-    let value = match (words.next(), words.next()) {
-        (None, _) => value,
-        (Some(_), None) => {
-            name.push_str("_bytes");
-            value.saturating_mul(1024)
-        }
+    let (value, has_unit) = match (words.next(), words.next()) {
+        (None, _) => (value, false),
+        (Some(_), None) => (value.saturating_mul(1024), true),
         _ => return Err(CollectError::malformed(FILE, line)),
     };
-    Ok(Some((name, value)))
+    Ok(Some(Field {
+        key,
+        value,
+        has_unit,
+    }))
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 //! name and a value on each line.
 
 use brine_exposition::Exposition;
+use regex::bytes::Regex;
 
 use crate::collector::{CollectError, Collector, Definition, Opt, Value};
-use crate::pattern::{Remembered, compile};
+use crate::pattern::compile;
+use crate::remembered::{Recall, Remembered, Title};
 use crate::roots::Roots;
 use crate::words::number;
 
@@ -19,9 +21,10 @@ pub(super) const DEFINITION: Definition = Definition {
         ),
     }],
     new: |options| {
-        let fields = compile(options, "fields", options.text("fields"))?;
         Ok(Box::new(Netstat {
-            fields: Remembered::new(fields),
+            fields: compile(options, "fields", options.text("fields"))?,
+            heads: Remembered::default(),
+            titles: Remembered::default(),
         }))
     },
 };
@@ -30,11 +33,24 @@ const FILES: [&str; 2] = ["net/netstat", "net/snmp"];
 const FILE_6: &str = "net/snmp6";
 
 struct Netstat {
-    fields: Remembered,
+    fields: Option<Regex>,
+    /// What of a line of names is wanted.
+    heads: Remembered<Head>,
+    /// By key in the file of IPv6; none for those that are not wanted.
+    titles: Remembered<Option<Title>>,
 }
 
-/// Protocol, name, value.
-type Field<'a> = (&'a str, &'a str, &'a str);
+/// A line of names.
+struct Head {
+    /// None for a line without a protocol's name.
+    protocol: Option<Box<str>>,
+    count: usize,
+    /// In which column.
+    wanted: Vec<(usize, Title)>,
+}
+
+/// Families with their values.
+type Found<'a> = Vec<(Title, &'a str)>;
 
 impl Collector for Netstat {
     fn collect(&self, roots: &Roots, out: &mut Exposition) -> Result<(), CollectError> {
@@ -44,68 +60,91 @@ impl Collector for Netstat {
             Err(error) if error.is_missing() => String::new(),
             text => text?,
         };
-        let mut fields = Vec::new();
+        let mut found = Vec::with_capacity(64);
+        let mut heads = self.heads.recall();
         for (file, text) in FILES.into_iter().zip(&texts) {
-            pairs_of_lines(file, text, &mut fields)?;
+            self.pairs_of_lines(file, text, &mut heads, &mut found)?;
         }
-        fields.extend(text_6.lines().filter_map(field_6));
-        let mut key = String::new();
-        self.fields.ask(|wants| {
-            fields.retain(|(protocol, name, _)| {
-                key.clear();
-                key.extend([*protocol, "_", *name]);
-                wants(&key)
-            });
-        });
-        for (protocol, name, value) in fields {
+        let mut titles = self.titles.recall();
+        for line in text_6.lines() {
+            let mut words = line.split_ascii_whitespace();
+            if let (Some(key), Some(value)) = (words.next(), words.next())
+                && let Some(title) = titles.of(key, |key| self.title_6(key))
+            {
+                found.push((title.clone(), value));
+            }
+        }
+        for (Title { name, help }, value) in found {
             // Most are unsigned and some are signed: as a sample they are floats all the same.
             let value: f64 = number(FILES[0], Some(value))?;
-            let family = format!("node_netstat_{protocol}_{name}");
-            if !out.has(&family) {
-                out.untyped(family, format!("Statistic {protocol}{name}."))
-                    .add(&[], value);
+            if !out.has(&name) {
+                out.untyped(name, help).add(&[], value);
             }
         }
         Ok(())
     }
 }
 
-fn pairs_of_lines<'a>(
-    file: &str,
-    text: &'a str,
-    fields: &mut Vec<Field<'a>>,
-) -> Result<(), CollectError> {
-    let mut lines = text.lines();
-    while let Some(head) = lines.next() {
-        let values = lines.next().unwrap_or_default();
-        let mut names = head.split(' ');
-        let mut values = values.split(' ');
-        let (protocol, _) = (names.next().unwrap_or_default(), values.next());
-        let Some(protocol) = protocol.strip_suffix(':') else {
-            return Err(CollectError::malformed(file, head));
-        };
-        loop {
-            match (names.next(), values.next()) {
-                (Some(name), Some(value)) => fields.push((protocol, name, value)),
-                (None, None) => break,
-                _ => {
-                    return Err(CollectError::malformed(
-                        file,
-                        format!("{protocol} is uneven"),
-                    ));
+impl Netstat {
+    fn pairs_of_lines<'a>(
+        &self,
+        file: &str,
+        text: &'a str,
+        heads: &mut Recall<'_, Head>,
+        found: &mut Found<'a>,
+    ) -> Result<(), CollectError> {
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            let head = heads.of(line, |line| self.head(line));
+            let Some(protocol) = &head.protocol else {
+                return Err(CollectError::malformed(file, line));
+            };
+            let mut wanted = head.wanted.iter().peekable();
+            let mut count = 0;
+            for value in lines.next().unwrap_or_default().split(' ').skip(1) {
+                if let Some((_, title)) = wanted.next_if(|(column, _)| *column == count) {
+                    found.push((title.clone(), value));
                 }
+                count += 1;
+            }
+            if count != head.count {
+                let what = format!("{protocol} is uneven");
+                return Err(CollectError::malformed(file, what));
             }
         }
+        Ok(())
     }
-    Ok(())
-}
 
-/// The protocol's name ends with the first 6; lines without one are of no protocol.
-fn field_6(line: &str) -> Option<Field<'_>> {
-    let mut words = line.split_ascii_whitespace();
-    let (key, value) = (words.next()?, words.next()?);
-    let (protocol, name) = key.split_at(key.find('6')? + 1);
-    Some((protocol, name, value))
+    fn head(&self, line: &str) -> Head {
+        let mut names = line.split(' ');
+        let protocol = names.next().and_then(|word| word.strip_suffix(':'));
+        let names: Vec<&str> = names.collect();
+        let wanted = names.iter().enumerate().filter_map(|(column, name)| {
+            let title = self.title(protocol.unwrap_or_default(), name)?;
+            Some((column, title))
+        });
+        Head {
+            protocol: protocol.map(Box::from),
+            count: names.len(),
+            wanted: wanted.collect(),
+        }
+    }
+
+    /// The protocol's name ends with the first 6; lines without one are of no protocol.
+    fn title_6(&self, key: &str) -> Option<Title> {
+        let (protocol, name) = key.split_at(key.find('6')? + 1);
+        self.title(protocol, name)
+    }
+
+    fn title(&self, protocol: &str, name: &str) -> Option<Title> {
+        let key = format!("{protocol}_{name}");
+        let fields = self.fields.as_ref();
+        let is_wanted = fields.is_none_or(|fields| fields.is_match(key.as_bytes()));
+        is_wanted.then(|| {
+            let help = format!("Statistic {protocol}{name}.");
+            Title::new(format!("node_netstat_{key}"), help)
+        })
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use brine_exposition::Exposition;
 use nix::unistd::{SysconfVar, sysconf};
 
 use crate::collector::{CollectError, Collector, Definition};
+use crate::remembered::{Remembered, Title};
 use crate::roots::Roots;
 use crate::words::number;
 
@@ -15,6 +16,7 @@ pub(super) const DEFINITION: Definition = Definition {
         let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
         Ok(Box::new(Sockstat {
             page: page.unwrap_or(4096),
+            titles: Remembered::default(),
         }))
     },
 };
@@ -28,6 +30,8 @@ const KEYS: [&str; 6] = ["inuse", "orphan", "tw", "alloc", "mem", "memory"];
 struct Sockstat {
     /// The kernel counts memory in pages of so many bytes.
     page: i64,
+    /// By protocol and key.
+    titles: Remembered<Title>,
 }
 
 struct Protocol<'a> {
@@ -49,6 +53,19 @@ impl Collector for Sockstat {
             protocols(FILES[0], &texts[0])?,
             protocols(FILES[1], &texts[1])?,
         ];
+        let mut titles = self.titles.recall();
+        let mut words = String::new();
+        let mut tell = |protocol: &str, key: &str, value: i64, out: &mut Exposition| {
+            words.clear();
+            words.extend([protocol, "_", key]);
+            let Title { name, help } = titles.of(&words, |words| {
+                let help = format!("Number of {protocol} sockets in state {key}.");
+                Title::new(format!("node_sockstat_{words}"), help)
+            });
+            if !out.has(name) {
+                out.gauge(name.clone(), help.clone()).add(&[], value);
+            }
+        };
         for protocol in protocols.iter().flatten() {
             if protocol.name == "sockets" {
                 if let Some(used) = protocol.value("used") {
@@ -73,14 +90,6 @@ impl Collector for Sockstat {
             }
         }
         Ok(())
-    }
-}
-
-fn tell(protocol: &str, key: &str, value: i64, out: &mut Exposition) {
-    let name = format!("node_sockstat_{protocol}_{key}");
-    if !out.has(&name) {
-        let help = format!("Number of {protocol} sockets in state {key}.");
-        out.gauge(name, help).add(&[], value);
     }
 }
 

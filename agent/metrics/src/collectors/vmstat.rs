@@ -1,9 +1,11 @@
 //! Paging: the counters of the memory management that an expression chooses.
 
 use brine_exposition::Exposition;
+use regex::bytes::Regex;
 
 use crate::collector::{CollectError, Collector, Definition, Opt, Value};
-use crate::pattern::{Remembered, compile};
+use crate::pattern::compile;
+use crate::remembered::{Remembered, Title};
 use crate::roots::Roots;
 use crate::words::number;
 
@@ -16,9 +18,9 @@ pub(super) const DEFINITION: Definition = Definition {
         default: Value::Text("^(oom_kill|pgpg|pswp|pg.*fault).*"),
     }],
     new: |options| {
-        let fields = compile(options, "fields", options.text("fields"))?;
         Ok(Box::new(Vmstat {
-            fields: Remembered::new(fields),
+            fields: compile(options, "fields", options.text("fields"))?,
+            titles: Remembered::default(),
         }))
     },
 };
@@ -26,24 +28,34 @@ pub(super) const DEFINITION: Definition = Definition {
 const FILE: &str = "vmstat";
 
 struct Vmstat {
-    fields: Remembered,
+    fields: Option<Regex>,
+    /// None for those that are not wanted.
+    titles: Remembered<Option<Title>>,
 }
 
 impl Collector for Vmstat {
     fn collect(&self, roots: &Roots, out: &mut Exposition) -> Result<(), CollectError> {
         let text = roots.proc(FILE)?;
-        self.fields.ask(|wants| {
-            for line in text.lines() {
-                let mut words = line.split_ascii_whitespace();
-                let key = words.next().unwrap_or_default();
-                let value: u64 = number(FILE, words.next())?;
-                if wants(key) {
-                    let help = format!("/proc/vmstat information field {key}.");
-                    out.untyped(format!("node_vmstat_{key}"), help)
-                        .add(&[], value);
-                }
+        let mut titles = self.titles.recall();
+        for line in text.lines() {
+            let mut words = line.split_ascii_whitespace();
+            let key = words.next().unwrap_or_default();
+            let value: u64 = number(FILE, words.next())?;
+            if let Some(Title { name, help }) = titles.of(key, |key| self.title(key)) {
+                out.untyped(name.clone(), help.clone()).add(&[], value);
             }
-            Ok(())
+        }
+        Ok(())
+    }
+}
+
+impl Vmstat {
+    fn title(&self, key: &str) -> Option<Title> {
+        let fields = self.fields.as_ref();
+        let is_wanted = fields.is_none_or(|fields| fields.is_match(key.as_bytes()));
+        is_wanted.then(|| {
+            let help = format!("/proc/vmstat information field {key}.");
+            Title::new(format!("node_vmstat_{key}"), help)
         })
     }
 }

@@ -73,18 +73,13 @@ impl FileSystems {
 
 impl Collector for FileSystems {
     fn collect(&self, roots: &Roots, out: &mut Exposition) -> Result<(), CollectError> {
-        let mut seen = BTreeSet::new();
         let all = mounts::read(roots)?;
-        let mut mounts = all.clone();
+        let mut seen = BTreeSet::new();
+        let wanted = all.iter().filter(|mount| self.is_wanted(mount));
         // The last mount of a place hides those before; it is told once.
-        mounts.retain(|mount| {
-            self.is_wanted(mount)
-                && seen.insert((
-                    mount.device.clone(),
-                    mount.point.clone(),
-                    mount.kind.clone(),
-                ))
-        });
+        let mounts: Vec<&Mount> = wanted
+            .filter(|mount| seen.insert((&mount.device, &mount.point, &mount.kind)))
+            .collect();
         let answers = self.asker.ask(&mounts, &all, &roots.rootfs, self.timeout);
         for (mount, answer) in mounts.iter().zip(answers) {
             let labels = [

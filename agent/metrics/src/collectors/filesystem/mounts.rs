@@ -19,6 +19,7 @@ pub(super) fn read(roots: &Roots) -> Result<Vec<Mount>, CollectError> {
         Err(error) if error.is_missing() => roots.proc("mounts")?,
         text => text?,
     };
+    let root = roots.rootfs.to_string_lossy();
     let parsed = text.lines().map(|line| {
         let mut words = line.split_ascii_whitespace();
         let (Some(device), Some(point), Some(kind), Some(options)) =
@@ -28,10 +29,12 @@ pub(super) fn read(roots: &Roots) -> Result<Vec<Mount>, CollectError> {
         };
         Ok(Mount {
             device: device.to_owned(),
-            point: below(
-                &point.replace("\\040", " ").replace("\\011", "\t"),
-                &roots.rootfs.to_string_lossy(),
-            ),
+            point: if point.contains('\\') {
+                let point = point.replace("\\040", " ").replace("\\011", "\t");
+                below(&point, &root)
+            } else {
+                below(point, &root)
+            },
             kind: kind.to_owned(),
             read_only: options.split(',').any(|option| option == "ro"),
         })

@@ -55,7 +55,7 @@ impl Asker {
     /// those that are not asked: the way may lead through them.
     pub(super) fn ask(
         &self,
-        mounts: &[Mount],
+        mounts: &[&Mount],
         all: &[Mount],
         root: &Path,
         timeout: Duration,
@@ -204,10 +204,11 @@ mod tests {
         std::fs::create_dir(root.path().join("b")).unwrap();
         let mounts = [mount("/a", "nfs4"), mount("/b", "nfs4")];
         let minute = Duration::from_secs(60);
-        let answers = asker.ask(&mounts, &mounts, root.path(), minute);
+        let wanted: Vec<&Mount> = mounts.iter().collect();
+        let answers = asker.ask(&wanted, &mounts, root.path(), minute);
         assert!(answers[0].is_some() && answers[1].is_some());
         lock(&asker.out).insert(root.path().join("a"));
-        let answers = asker.ask(&mounts, &mounts, root.path(), minute);
+        let answers = asker.ask(&wanted, &mounts, root.path(), minute);
         assert!(answers[0].is_none() && answers[1].is_some());
     }
 }
