@@ -88,6 +88,17 @@ impl Roots {
         read(&self.procfs.join(file))
     }
 
+    /// A whole file under procfs that the kernel makes of lines, each of `longest` bytes at most.
+    ///
+    /// One read gives as many lines as fit into a page: when there was room for another one, there is none, and to be
+    /// told so by a second read would cost as much as the first.
+    ///
+    /// # Errors
+    /// It is missing, or cannot be read.
+    pub(crate) fn proc_lines(&self, file: &str, longest: usize) -> Result<String, ReadError> {
+        whole(&self.procfs.join(file), PAGE.saturating_sub(longest))
+    }
+
     /// A whole file under sysfs.
     ///
     /// # Errors
@@ -108,13 +119,20 @@ impl Roots {
 /// # Errors
 /// It is missing, or cannot be read.
 pub(crate) fn read(path: &Path) -> Result<String, ReadError> {
+    whole(path, 0)
+}
+
+fn whole(path: &Path, short: usize) -> Result<String, ReadError> {
     let failed = |source| ReadError {
         path: path.to_owned(),
         source,
     };
     let mut file = File::open(path).map_err(failed)?;
-    rest(&mut file).map_err(failed)
+    rest(&mut file, short).map_err(failed)
 }
+
+/// The smallest page that any kernel has.
+const PAGE: usize = 4096;
 
 /// The kernel makes many of these files anew for each read that begins: large reads are cheaper than `fstat` first.
 const CHUNK: usize = 16 * 1024;
@@ -124,13 +142,19 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK]);
 }
 
-fn rest(file: &mut File) -> io::Result<String> {
+/// Reads on until there is nothing more, or less than `short` bytes came.
+fn rest(file: &mut File, short: usize) -> io::Result<String> {
     BUFFER.with_borrow_mut(|buffer| {
         let mut bytes = Vec::new();
         loop {
             match file.read(buffer) {
                 Ok(0) => break,
-                Ok(count) => bytes.extend_from_slice(&buffer[..count]),
+                Ok(count) => {
+                    bytes.extend_from_slice(&buffer[..count]);
+                    if count < short {
+                        break;
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -359,6 +383,12 @@ mod tests {
         std::fs::write(root.path().join("odd"), b"a\xffb").unwrap();
         assert_eq!(read(&root.path().join("long")).unwrap(), long);
         assert_eq!(read(&root.path().join("odd")).unwrap(), "a\u{fffd}b");
+        let roots = Roots {
+            procfs: root.path().to_owned(),
+            ..Roots::default()
+        };
+        assert_eq!(roots.proc_lines("long", 256).unwrap(), long);
+        assert_eq!(roots.proc_lines("mtu", 256).unwrap(), "1500\n");
         let error = read(&root.path().join("none")).unwrap_err();
         assert!(error.is_missing() && error.is(Errno::ENOENT) && !error.is(Errno::ESRCH));
         let directory = Directory::open(root.path()).unwrap();

@@ -26,6 +26,9 @@ struct Part {
     runs: Vec<Run>,
 }
 
+/// Bytes: a line is reserved for before it is written.
+const SPARE: usize = 256;
+
 #[derive(Debug, Clone, Copy)]
 struct Run {
     family: usize,
@@ -33,10 +36,48 @@ struct Run {
     end: usize,
 }
 
+/// How much an exposition holds: the next one of the same things will hold as much, and need not grow into it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Room {
+    families: usize,
+    runs: usize,
+    bytes: usize,
+}
+
 impl Exposition {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    #[must_use]
+    pub fn with_room(room: Room) -> Self {
+        let part = Part {
+            families: Vec::with_capacity(room.families),
+            marks: Vec::with_capacity(room.families),
+            lines: String::with_capacity(room.bytes),
+            runs: Vec::with_capacity(room.runs),
+        };
+        Self {
+            part,
+            ..Self::default()
+        }
+    }
+
+    /// What is added to, absorbed parts left out, with something to spare: numbers grow.
+    #[must_use]
+    pub fn room(&self) -> Room {
+        let Part {
+            families,
+            lines,
+            runs,
+            ..
+        } = &self.part;
+        Room {
+            families: families.len(),
+            runs: runs.len(),
+            bytes: lines.len() + lines.len() / 16 + if lines.is_empty() { 0 } else { SPARE },
+        }
     }
 
     /// The family of this name. Whoever names it first says what it is: kind and help of later calls are not looked at.
@@ -47,15 +88,33 @@ impl Exposition {
         help: impl Into<Words>,
     ) -> Samples<'_> {
         let name = name.into();
-        let family = self.place(&name).unwrap_or_else(|| {
-            self.part.marks.push(mark(&name));
-            self.part.families.push(Family {
-                name,
-                help: help.into(),
-                kind,
-            });
-            self.part.families.len() - 1
-        });
+        match self.place(&name) {
+            Some(family) => self.samples(family),
+            None => self.push(name, kind, help.into()),
+        }
+    }
+
+    /// The family of this name where there is none yet.
+    pub fn new_family(
+        &mut self,
+        name: impl Into<Words>,
+        kind: Kind,
+        help: impl Into<Words>,
+    ) -> Option<Samples<'_>> {
+        let name = name.into();
+        match self.place(&name) {
+            Some(_) => None,
+            None => Some(self.push(name, kind, help.into())),
+        }
+    }
+
+    fn push(&mut self, name: Words, kind: Kind, help: Words) -> Samples<'_> {
+        self.part.marks.push(mark(&name));
+        self.part.families.push(Family { name, help, kind });
+        self.samples(self.part.families.len() - 1)
+    }
+
+    fn samples(&mut self, family: usize) -> Samples<'_> {
         self.next = family + 1;
         Samples {
             part: &mut self.part,
@@ -89,11 +148,6 @@ impl Exposition {
         self.family(name, Kind::Untyped, help)
     }
 
-    #[must_use]
-    pub fn has(&self, name: &str) -> bool {
-        self.place(name).is_some()
-    }
-
     /// Takes over another part's samples. Of a family that is in both, what does not fit is left out: another kind,
     /// and series that are told.
     pub fn absorb(&mut self, part: Self) {
@@ -105,10 +159,12 @@ impl Exposition {
     #[must_use]
     pub fn text(&self) -> String {
         let parts = || std::iter::once(&self.part).chain(&self.absorbed);
-        let pieces: Vec<Vec<Piece<'_>>> = parts().map(Part::pieces).collect();
+        let mut pieces = Vec::with_capacity(parts().map(|part| part.runs.len()).sum());
+        for (number, part) in parts().enumerate() {
+            part.pieces(number, &mut pieces);
+        }
         let mut families: Vec<&[Piece<'_>]> = pieces
-            .iter()
-            .flat_map(|pieces| pieces.chunk_by(|one, next| one.place == next.place))
+            .chunk_by(|one, next| one.place == next.place)
             .collect();
         // Stable: of one name, the first counts.
         families.sort_by(|one, other| one[0].family.name.cmp(&other[0].family.name));
@@ -141,26 +197,24 @@ fn mark(name: &str) -> u64 {
 /// Lines of one family that stand together.
 struct Piece<'a> {
     family: &'a Family,
-    /// Of the family in its part.
-    place: usize,
+    /// Of the part, and of the family in it.
+    place: (usize, usize),
     lines: &'a str,
 }
 
 impl Part {
-    /// All lines: family by family, and those of one in their order.
-    fn pieces(&self) -> Vec<Piece<'_>> {
-        let mut pieces = Vec::with_capacity(self.runs.len());
-        let mut begin = 0;
+    /// Adds all lines: family by family, and those of one in their order.
+    fn pieces<'a>(&'a self, number: usize, pieces: &mut Vec<Piece<'a>>) {
+        let (first, mut begin) = (pieces.len(), 0);
         for run in &self.runs {
             pieces.push(Piece {
                 family: &self.families[run.family],
-                place: run.family,
+                place: (number, run.family),
                 lines: &self.lines[begin..run.end],
             });
             begin = run.end;
         }
-        pieces.sort_by_key(|piece| piece.place);
-        pieces
+        pieces[first..].sort_by_key(|piece| piece.place);
     }
 }
 
@@ -309,10 +363,31 @@ node_b{x="y"} 3
                     .add(&labels, round);
             }
         }
-        assert!(all.has("family_000") && all.has("family_127") && !all.has("family_128"));
+        for number in [0, 127] {
+            let name = format!("family_{number:03}");
+            assert!(all.new_family(name, Kind::Gauge, "").is_none());
+        }
+        assert!(all.new_family("family_128", Kind::Gauge, "").is_some());
         let text = all.text();
         assert_eq!(text.matches("# TYPE").count(), 128);
         assert!(text.contains("family_100{round=\"a\"} 0\nfamily_100{round=\"b\"} 1\n"));
+    }
+
+    #[test]
+    fn there_is_room_for_the_same_again() {
+        let fill = |mut all: Exposition| {
+            all.gauge("a", "A.").add(&[("x", "y")], 1_u64);
+            all.gauge("b", "B.").add(&[], 2_u64);
+            all
+        };
+        let first = fill(Exposition::new());
+        let room = Exposition::with_room(first.room());
+        let (lines, families) = (room.part.lines.capacity(), room.part.families.capacity());
+        let second = fill(room);
+        assert_eq!(second.text(), first.text());
+        assert_eq!(second.part.lines.capacity(), lines);
+        assert_eq!(second.part.families.capacity(), families);
+        assert_eq!(Exposition::new().room(), Room::default());
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod family;
 mod number;
 pub mod process;
 
-pub use exposition::{Exposition, Samples};
+pub use exposition::{Exposition, Room, Samples};
 pub use family::{Kind, Words};
 pub use number::Number;
 

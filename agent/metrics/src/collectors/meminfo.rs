@@ -44,9 +44,8 @@ impl Collector for Meminfo {
             } else {
                 Kind::Gauge
             };
-            if !out.has(name) {
-                out.family(name.clone(), kind, help.clone())
-                    .add(&[], field.value);
+            if let Some(mut samples) = out.new_family(name.clone(), kind, help.clone()) {
+                samples.add(&[], field.value);
             }
         }
         Ok(())

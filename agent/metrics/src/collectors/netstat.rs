@@ -1,7 +1,8 @@
 //! Counters of the network protocols: two files with a line of names over a line of values, and one for IPv6 with a
 //! name and a value on each line.
 
-use brine_exposition::Exposition;
+use brine_exposition::{Exposition, Kind};
+use memchr::memchr_iter;
 use regex::bytes::Regex;
 
 use crate::collector::{CollectError, Collector, Definition, Opt, Value};
@@ -77,8 +78,8 @@ impl Collector for Netstat {
         for (Title { name, help }, value) in found {
             // Most are unsigned and some are signed: as a sample they are floats all the same.
             let value: f64 = number(FILES[0], Some(value))?;
-            if !out.has(&name) {
-                out.untyped(name, help).add(&[], value);
+            if let Some(mut samples) = out.new_family(name, Kind::Untyped, help) {
+                samples.add(&[], value);
             }
         }
         Ok(())
@@ -99,15 +100,20 @@ impl Netstat {
             let Some(protocol) = &head.protocol else {
                 return Err(CollectError::malformed(file, line));
             };
+            let values = lines.next().unwrap_or_default();
             let mut wanted = head.wanted.iter().peekable();
-            let mut count = 0;
-            for value in lines.next().unwrap_or_default().split(' ').skip(1) {
-                if let Some((_, title)) = wanted.next_if(|(column, _)| *column == count) {
-                    found.push((title.clone(), value));
+            let (mut column, mut begin) = (0, None);
+            // The line begins with the protocol's name again.
+            for end in memchr_iter(b' ', values.as_bytes()).chain([values.len()]) {
+                if let Some(begin) = begin {
+                    if let Some((_, title)) = wanted.next_if(|(wanted, _)| *wanted == column) {
+                        found.push((title.clone(), &values[begin..end]));
+                    }
+                    column += 1;
                 }
-                count += 1;
+                begin = Some(end + 1);
             }
-            if count != head.count {
+            if column != head.count {
                 let what = format!("{protocol} is uneven");
                 return Err(CollectError::malformed(file, what));
             }

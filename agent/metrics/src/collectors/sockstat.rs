@@ -1,6 +1,6 @@
 //! Sockets in use, by protocol, and the memory that they take.
 
-use brine_exposition::Exposition;
+use brine_exposition::{Exposition, Kind};
 use nix::unistd::{SysconfVar, sysconf};
 
 use crate::collector::{CollectError, Collector, Definition};
@@ -62,8 +62,8 @@ impl Collector for Sockstat {
                 let help = format!("Number of {protocol} sockets in state {key}.");
                 Title::new(format!("node_sockstat_{words}"), help)
             });
-            if !out.has(name) {
-                out.gauge(name.clone(), help.clone()).add(&[], value);
+            if let Some(mut samples) = out.new_family(name.clone(), Kind::Gauge, help.clone()) {
+                samples.add(&[], value);
             }
         };
         for protocol in protocols.iter().flatten() {

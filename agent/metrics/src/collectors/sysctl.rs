@@ -1,6 +1,6 @@
 //! Settings of the kernel that somebody has asked for, as numbers or as words.
 
-use brine_exposition::Exposition;
+use brine_exposition::{Exposition, Kind};
 
 use crate::collector::{CollectError, Collector, Definition, Opt, Value, metric_name};
 use crate::roots::{Directory, Roots, signed};
@@ -86,17 +86,19 @@ impl Setting {
         let metric = format!("node_sysctl_{}", metric_name(&self.name));
         if self.keys.is_empty() {
             let help = format!("sysctl {}", self.name);
-            match numbers.as_slice() {
-                [] => return Err(self.malformed("there is none")),
-                // Two names may make one metric: whoever came first has it.
-                _ if out.has(&metric) => {}
-                [number] => {
-                    out.untyped(metric, help).add(&[], *number);
-                }
-                numbers => {
-                    let mut samples = out.untyped(metric, help);
-                    for (index, number) in numbers.iter().enumerate() {
-                        samples.add(&[("index", &index.to_string())], *number);
+            if numbers.is_empty() {
+                return Err(self.malformed("there is none"));
+            }
+            // Two names may make one metric: whoever came first has it.
+            if let Some(mut samples) = out.new_family(metric, Kind::Untyped, help) {
+                match numbers.as_slice() {
+                    [number] => {
+                        samples.add(&[], *number);
+                    }
+                    numbers => {
+                        for (index, number) in numbers.iter().enumerate() {
+                            samples.add(&[("index", &index.to_string())], *number);
+                        }
                     }
                 }
             }
@@ -107,9 +109,9 @@ impl Setting {
         }
         for (field, (key, number)) in self.keys.iter().zip(numbers).enumerate() {
             let metric = format!("{metric}_{key}");
-            if !out.has(&metric) {
-                out.untyped(metric, format!("sysctl {}, field {field}", self.name))
-                    .add(&[], number);
+            let help = format!("sysctl {}, field {field}", self.name);
+            if let Some(mut samples) = out.new_family(metric, Kind::Untyped, help) {
+                samples.add(&[], number);
             }
         }
         Ok(())

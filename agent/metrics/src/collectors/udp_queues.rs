@@ -19,10 +19,13 @@ const FILES: [(&str, &str); 2] = [("net/udp", "v4"), ("net/udp6", "v6")];
 const COLUMNS: usize = 10;
 const QUEUES: usize = 4;
 
+/// Bytes of a line.
+const LONGEST: usize = 256;
+
 fn collect(roots: &Roots, out: &mut Exposition) -> Result<(), CollectError> {
     let mut found = false;
     for (file, version) in FILES {
-        let text = match roots.proc(file) {
+        let text = match roots.proc_lines(file, LONGEST) {
             Err(error) if error.is_missing() => continue,
             text => text?,
         };

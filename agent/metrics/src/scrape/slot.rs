@@ -2,9 +2,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use brine_exposition::Exposition;
+use brine_exposition::{Exposition, Room};
 
 use crate::collector::{CollectError, Collector};
 use crate::roots::Roots;
@@ -16,6 +17,8 @@ pub(super) struct Slot {
     pub(super) collector: Box<dyn Collector>,
     /// A run has not come back.
     pub(super) out: AtomicBool,
+    /// What the last run took.
+    room: Mutex<Room>,
 }
 
 impl std::fmt::Debug for Slot {
@@ -48,6 +51,7 @@ impl Slot {
             quiet,
             collector,
             out: AtomicBool::new(false),
+            room: Mutex::default(),
         }
     }
 
@@ -70,7 +74,8 @@ impl Slot {
 
     pub(super) fn run(&self, roots: &Roots) -> Part {
         let begin = Instant::now();
-        let mut families = Exposition::new();
+        let room = || self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut families = Exposition::with_room(*room());
         let collect = AssertUnwindSafe(|| self.collector.collect(roots, &mut families));
         let succeeded = match catch_unwind(collect) {
             Ok(Ok(())) => true,
@@ -88,6 +93,7 @@ impl Slot {
                 false
             }
         };
+        *room() = families.room();
         Part {
             families,
             took: begin.elapsed(),
