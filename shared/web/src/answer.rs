@@ -1,15 +1,13 @@
 //! What is said.
 
-use std::io::Write;
-
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY, WWW_AUTHENTICATE,
 };
 use hyper::{Response, StatusCode};
+
+use crate::gzip::pack;
 
 /// A status, and a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,11 +96,4 @@ impl Answer {
         }
         response
     }
-}
-
-/// The fastest level: text of metrics shrinks to a sixth with it, and scrapes are many.
-fn pack(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 5), Compression::fast());
-    encoder.write_all(bytes).ok()?;
-    encoder.finish().ok()
 }
