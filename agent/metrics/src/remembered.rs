@@ -7,52 +7,59 @@ use brine_exposition::Words;
 
 /// By words.
 #[derive(Debug)]
-pub(crate) struct Remembered<T>(Mutex<Vec<(Box<str>, T)>>);
+pub(crate) struct Remembered<T>(Mutex<State<T>>);
+
+#[derive(Debug)]
+struct State<T> {
+    known: Vec<(Box<str>, T)>,
+    /// Where the next words are expected; behind the last of a scrape come the first of the next.
+    next: usize,
+}
 
 /// A kernel has some hundreds. When there are more, all are forgotten.
 const WORDS: usize = 4096;
 
 impl<T> Default for Remembered<T> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self(Mutex::new(State {
+            known: Vec::new(),
+            next: 0,
+        }))
     }
 }
 
 impl<T> Remembered<T> {
-    /// For one scrape.
+    /// To ask for several.
     pub(crate) fn recall(&self) -> Recall<'_, T> {
-        Recall {
-            known: self.0.lock().unwrap_or_else(PoisonError::into_inner),
-            next: 0,
-        }
+        Recall(self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// One scrape's way through the words.
-pub(crate) struct Recall<'a, T> {
-    known: MutexGuard<'a, Vec<(Box<str>, T)>>,
-    /// Where the next words are expected.
-    next: usize,
-}
+pub(crate) struct Recall<'a, T>(MutexGuard<'a, State<T>>);
 
 impl<T> Recall<'_, T> {
     /// What was made of these words, or is now.
     pub(crate) fn of(&mut self, words: &str, make: impl FnOnce(&str) -> T) -> &T {
+        let State { known, next } = &mut *self.0;
+        if *next >= known.len() {
+            *next = 0;
+        }
+        let (before, after) = known.split_at(*next);
         let is_it = |(known, _): &(Box<str>, T)| **known == *words;
-        let place = if self.known.get(self.next).is_some_and(is_it) {
-            self.next
-        } else if let Some(place) = self.known.iter().position(is_it) {
+        let place = if let Some(further) = after.iter().position(is_it) {
+            *next + further
+        } else if let Some(place) = before.iter().position(is_it) {
             place
         } else {
-            if self.known.len() >= WORDS {
-                self.known.clear();
+            if known.len() >= WORDS {
+                known.clear();
+                *next = 0;
             }
-            let place = self.next.min(self.known.len());
-            self.known.insert(place, (words.into(), make(words)));
-            place
+            known.insert(*next, (words.into(), make(words)));
+            *next
         };
-        self.next = place + 1;
-        &self.known[place].1
+        *next = place + 1;
+        &known[place].1
     }
 }
 
@@ -105,6 +112,6 @@ mod tests {
         for number in 0..3 * WORDS {
             assert_eq!(*recall.of(&number.to_string(), |_| number), number);
         }
-        assert!(recall.known.len() <= WORDS);
+        assert!(recall.0.known.len() <= WORDS);
     }
 }

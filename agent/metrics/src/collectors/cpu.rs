@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use brine_exposition::Exposition;
-use regex::bytes::Regex;
+use regex_lite::Regex;
 
 use crate::collector::{CollectError, Collector, Definition, Opt, Value};
 use crate::options::{Invalid, Options};
@@ -269,9 +269,7 @@ impl Cpu {
 
 fn distinct<'a>(words: &'a str, filter: &Regex) -> Vec<&'a str> {
     let words = words.split_ascii_whitespace();
-    let mut words: Vec<&str> = words
-        .filter(|word| filter.is_match(word.as_bytes()))
-        .collect();
+    let mut words: Vec<&str> = words.filter(|word| filter.is_match(word)).collect();
     words.sort_unstable();
     words.dedup();
     words

@@ -1,11 +1,10 @@
 //! What sysfs says of network interfaces.
 
 use brine_exposition::{Exposition, Kind};
-use regex::bytes::Regex;
 
 use crate::collector::{CollectError, Collector, Definition, Opt, Value};
 use crate::kept::{Device, Kept};
-use crate::pattern::compile;
+use crate::pattern::Filter;
 use crate::roots::{Roots, names};
 
 const IGNORED: &str = "ignored-devices";
@@ -28,7 +27,7 @@ pub(super) const DEFINITION: Definition = Definition {
     ],
     new: |options| {
         Ok(Box::new(NetClass {
-            ignored: compile(options, IGNORED, options.text(IGNORED))?,
+            devices: Filter::excluding(options, IGNORED)?,
             valid_speed: options.switch(VALID_SPEED),
             kept: Kept::default(),
         }))
@@ -36,7 +35,7 @@ pub(super) const DEFINITION: Definition = Definition {
 };
 
 struct NetClass {
-    ignored: Option<Regex>,
+    devices: Filter,
     valid_speed: bool,
     kept: Kept,
 }
@@ -91,15 +90,10 @@ impl Collector for NetClass {
         }
         let mut devices = self.kept.devices(&class, &names);
         for name in &names {
-            if self
-                .ignored
-                .as_ref()
-                .is_some_and(|ignored| ignored.is_match(name.as_bytes()))
-            {
-                continue;
-            }
             // There are files among the interfaces.
-            if let Some(mut interface) = devices.get(name) {
+            if self.devices.takes(name)
+                && let Some(mut interface) = devices.get(name)
+            {
                 self.tell(name, &mut interface, out);
             }
         }

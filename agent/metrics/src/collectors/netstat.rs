@@ -3,7 +3,7 @@
 
 use brine_exposition::{Exposition, Kind};
 use memchr::memchr_iter;
-use regex::bytes::Regex;
+use regex_lite::Regex;
 
 use crate::collector::{CollectError, Collector, Definition, Opt, Value};
 use crate::pattern::compile;
@@ -145,7 +145,7 @@ impl Netstat {
     fn title(&self, protocol: &str, name: &str) -> Option<Title> {
         let key = format!("{protocol}_{name}");
         let fields = self.fields.as_ref();
-        let is_wanted = fields.is_none_or(|fields| fields.is_match(key.as_bytes()));
+        let is_wanted = fields.is_none_or(|fields| fields.is_match(&key));
         is_wanted.then(|| {
             let help = format!("Statistic {protocol}{name}.");
             Title::new(format!("node_netstat_{key}"), help)

@@ -1,10 +1,9 @@
 //! Power supplies: batteries, mains, what they hold and deliver.
 
 use brine_exposition::Exposition;
-use regex::bytes::Regex;
 
 use crate::collector::{CollectError, Collector, Definition, Opt, Value, none_if_missing, whole};
-use crate::pattern::compile;
+use crate::pattern::Filter;
 use crate::roots::{Directory, Roots, entries, signed};
 
 pub(super) const DEFINITION: Definition = Definition {
@@ -16,15 +15,15 @@ pub(super) const DEFINITION: Definition = Definition {
         default: Value::Text("^$"),
     }],
     new: |options| {
-        let ignored = compile(options, IGNORED, options.text(IGNORED))?;
-        Ok(Box::new(PowerSupplies { ignored }))
+        let devices = Filter::excluding(options, IGNORED)?;
+        Ok(Box::new(PowerSupplies { devices }))
     },
 };
 
 const IGNORED: &str = "ignored-supplies";
 
 struct PowerSupplies {
-    ignored: Option<Regex>,
+    devices: Filter,
 }
 
 /// What a number in a file is counted in.
@@ -147,9 +146,7 @@ impl Collector for PowerSupplies {
     fn collect(&self, roots: &Roots, out: &mut Exposition) -> Result<(), CollectError> {
         let class = roots.sysfs.join("class/power_supply");
         let mut supplies = entries(&class).map_err(none_if_missing)?;
-        if let Some(ignored) = &self.ignored {
-            supplies.retain(|name| !ignored.is_match(name.as_bytes()));
-        }
+        supplies.retain(|name| self.devices.takes(name));
         whole(out, |out| {
             for name in &supplies {
                 supply(name, &Directory::open(&class.join(name))?, out)?;

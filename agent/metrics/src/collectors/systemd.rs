@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use brine_exposition::Exposition;
-use regex::bytes::Regex;
 use zbus::zvariant::{ObjectPath, OwnedObjectPath, OwnedValue};
 use zbus::{Connection, connection};
 
 use crate::collector::{CollectError, Collector, Definition, Opt, Value};
 use crate::options::{Invalid, Options};
-use crate::pattern::compile;
+use crate::pattern::Filter;
 use crate::roots::Roots;
 
 const INCLUDE: &str = "unit-include";
@@ -67,8 +66,7 @@ const STATES: [&str; 5] = ["active", "activating", "deactivating", "inactive", "
 const KNOWS_ITSELF: f64 = 212.0;
 
 struct Systemd {
-    include: Option<Regex>,
-    exclude: Option<Regex>,
+    units: Filter,
     tasks: bool,
     restarts: bool,
     start_times: bool,
@@ -76,13 +74,8 @@ struct Systemd {
 
 impl Systemd {
     fn new(options: &Options) -> Result<Self, Invalid> {
-        let whole = |option| {
-            let expression = format!("^(?:{})$", options.text(option));
-            compile(options, option, &expression)
-        };
         Ok(Self {
-            include: whole(INCLUDE)?,
-            exclude: whole(EXCLUDE)?,
+            units: Filter::whole(options, INCLUDE, EXCLUDE)?,
             tasks: options.switch(TASKS),
             restarts: options.switch(RESTARTS),
             start_times: options.switch(START_TIMES),
@@ -90,11 +83,7 @@ impl Systemd {
     }
 
     fn takes(&self, unit: &Unit) -> bool {
-        let matches = |pattern: &Option<Regex>| {
-            let pattern = pattern.as_ref();
-            pattern.is_some_and(|pattern| pattern.is_match(unit.name.as_bytes()))
-        };
-        unit.is_loaded && matches(&self.include) && !matches(&self.exclude)
+        unit.is_loaded && self.units.takes(&unit.name)
     }
 }
 

@@ -1,12 +1,11 @@
 //! Tapes: what has been read from and written to them, and how long it took.
 
 use brine_exposition::{Exposition, Kind};
-use regex::bytes::Regex;
 
 use crate::collector::{
     CollectError, Collector, Definition, Opt, Value, count, none_if_missing, whole,
 };
-use crate::pattern::compile;
+use crate::pattern::Filter;
 use crate::roots::{Directory, Roots, entries};
 
 pub(super) const DEFINITION: Definition = Definition {
@@ -18,15 +17,15 @@ pub(super) const DEFINITION: Definition = Definition {
         default: Value::Text("^$"),
     }],
     new: |options| {
-        let ignored = compile(options, IGNORED, options.text(IGNORED))?;
-        Ok(Box::new(Tapes { ignored }))
+        let devices = Filter::excluding(options, IGNORED)?;
+        Ok(Box::new(Tapes { devices }))
     },
 };
 
 const IGNORED: &str = "ignored-devices";
 
 struct Tapes {
-    ignored: Option<Regex>,
+    devices: Filter,
 }
 
 /// Files of `stats`, metrics and their help.
@@ -50,9 +49,7 @@ impl Collector for Tapes {
         let mut tapes = entries(&class).map_err(none_if_missing)?;
         // Each tape has several names, for each way to wind it.
         tapes.retain(|name| is_tape(name));
-        if let Some(ignored) = &self.ignored {
-            tapes.retain(|name| !ignored.is_match(name.as_bytes()));
-        }
+        tapes.retain(|name| self.devices.takes(name));
         whole(out, |out| {
             for name in &tapes {
                 let stats = Directory::open(&class.join(name).join("stats"))?;

@@ -1,7 +1,7 @@
 //! Paging: the counters of the memory management that an expression chooses.
 
 use brine_exposition::Exposition;
-use regex::bytes::Regex;
+use regex_lite::Regex;
 
 use crate::collector::{CollectError, Collector, Definition, Opt, Value};
 use crate::pattern::compile;
@@ -52,7 +52,7 @@ impl Collector for Vmstat {
 impl Vmstat {
     fn title(&self, key: &str) -> Option<Title> {
         let fields = self.fields.as_ref();
-        let is_wanted = fields.is_none_or(|fields| fields.is_match(key.as_bytes()));
+        let is_wanted = fields.is_none_or(|fields| fields.is_match(key));
         is_wanted.then(|| {
             let help = format!("/proc/vmstat information field {key}.");
             Title::new(format!("node_vmstat_{key}"), help)

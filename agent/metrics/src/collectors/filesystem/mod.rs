@@ -7,12 +7,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use brine_exposition::Exposition;
-use regex::bytes::Regex;
 
 use self::mounts::Mount;
 use self::statfs::Asker;
 use crate::collector::{CollectError, Collector, Definition, Opt, Value};
-use crate::pattern::compile;
+use crate::pattern::Filter;
 use crate::roots::Roots;
 
 pub(super) const DEFINITION: Definition = Definition {
@@ -41,8 +40,8 @@ pub(super) const DEFINITION: Definition = Definition {
     ],
     new: |options| {
         Ok(Box::new(FileSystems {
-            points: compile(options, MOUNT_POINTS, options.text(MOUNT_POINTS))?,
-            types: compile(options, TYPES, options.text(TYPES))?,
+            points: Filter::excluding(options, MOUNT_POINTS)?,
+            types: Filter::excluding(options, TYPES)?,
             timeout: options.duration(TIMEOUT)?,
             asker: Asker::default(),
         }))
@@ -55,19 +54,15 @@ const TIMEOUT: &str = "mount-timeout";
 
 #[derive(Debug)]
 struct FileSystems {
-    points: Option<Regex>,
-    types: Option<Regex>,
+    points: Filter,
+    types: Filter,
     timeout: Duration,
     asker: Asker,
 }
 
 impl FileSystems {
     fn is_wanted(&self, mount: &Mount) -> bool {
-        let excludes = |pattern: &Option<Regex>, word: &str| {
-            let matches = pattern.as_ref().map(|one| one.is_match(word.as_bytes()));
-            matches.unwrap_or(false)
-        };
-        !excludes(&self.points, &mount.point) && !excludes(&self.types, &mount.kind)
+        self.points.takes(&mount.point) && self.types.takes(&mount.kind)
     }
 }
 
