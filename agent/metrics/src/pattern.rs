@@ -5,8 +5,7 @@ use regex_lite::{Regex, RegexBuilder};
 use crate::options::{Invalid, Options};
 use crate::remembered::Remembered;
 
-/// Which names count. Those that are known are not matched again: the same ones are asked about at each scrape, so that
-/// a small engine will do.
+/// Which names count. Most of them are asked about at each scrape and matched once, so that a small engine will do.
 #[derive(Debug, Default)]
 pub(crate) struct Filter {
     include: Option<Regex>,
@@ -52,7 +51,19 @@ impl Filter {
         })
     }
 
+    /// Out of one option that says what counts; none where it says nothing.
+    pub(crate) fn including(options: &Options, option: &str) -> Result<Option<Self>, Invalid> {
+        let include = compile(options, option, options.text(option))?;
+        Ok(include.map(|include| Self {
+            include: Some(include),
+            ..Self::default()
+        }))
+    }
+
     pub(crate) fn takes(&self, name: &str) -> bool {
+        if self.include.is_none() && self.exclude.is_none() {
+            return true;
+        }
         let takes = |name: &str| {
             let include = self.include.as_ref();
             let exclude = self.exclude.as_ref();
@@ -63,7 +74,8 @@ impl Filter {
     }
 }
 
-/// One expression; none for an empty one.
+/// One expression; none for an empty one. The engine knows classes of ASCII only, which are those of RE2, for which the
+/// options were written.
 pub(crate) fn compile(
     options: &Options,
     option: &str,
@@ -72,7 +84,6 @@ pub(crate) fn compile(
     if expression.is_empty() {
         return Ok(None);
     }
-    // Classes are of ASCII, as in RE2, which the options were written for.
     RegexBuilder::new(expression)
         .size_limit(1 << 20)
         .build()
@@ -118,6 +129,8 @@ mod tests {
         assert!(filter.takes("o") && !filter.takes("lo"));
         let filter = Filter::excluding(&options, "exclude").unwrap();
         assert!(!filter.takes("lo") && filter.takes("eth0"));
+        let filter = Filter::including(&options, "include").unwrap().unwrap();
+        assert!(filter.takes("lo") && !filter.takes("eth0"));
         options.set("exclude", "x");
         assert!(Filter::new(&options, "include", "exclude").is_err());
     }

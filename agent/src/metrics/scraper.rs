@@ -8,11 +8,15 @@ use brine_node_metrics::collector::CollectError;
 use brine_node_metrics::options::Invalid;
 use brine_node_metrics::{Roots, Scraper, UnknownCollector};
 use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::flags::Flags;
 use super::own::Own;
 use crate::VERSION;
+
+/// Bytes of samples: to put together more takes longer than the network's thread should be busy with it.
+const LARGE: usize = 1 << 20;
 
 /// What is told of this node. What collectors keep between scrapes lives here.
 #[derive(Debug)]
@@ -45,7 +49,12 @@ impl Node {
         while let Some(patience) = scrape.wait() {
             let _ = timeout(patience, done.notified()).await;
         }
-        Ok(scrape.told().text())
+        let told = scrape.told();
+        if told.size() < LARGE {
+            return Ok(told.text());
+        }
+        let text = spawn_blocking(move || told.text()).await;
+        Ok(text.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())))
     }
 }
 
@@ -65,4 +74,32 @@ fn build(_: &Roots, out: &mut Exposition) -> Result<(), CollectError> {
     )
     .add(&labels, 1_u64);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_large_answer_is_whole() {
+        let root = tempfile::tempdir().unwrap();
+        let lines =
+            (0..60_000).map(|number| format!("batch_rows{{table=\"{number}\"}} {number}\n"));
+        let lines: String = lines.collect();
+        std::fs::write(root.path().join("rows.prom"), &lines).unwrap();
+        let directory = root.path().display();
+        let flags = format!(
+            "--collector.disable-defaults\n--collector.textfile\n--collector.textfile.directory={directory}\n"
+        );
+        let own = Own {
+            root: root.path().to_owned(),
+            state: root.path().to_owned(),
+            link: None,
+        };
+        let mut node = Node::new(Flags::parse(&flags).unwrap(), own).unwrap();
+        for _ in 0..2 {
+            let text = node.text(&[], Duration::from_secs(60)).await.unwrap();
+            assert!(text.len() > LARGE && text.contains(&lines));
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Families are gathered in any order and written by name, each with its samples in one place.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::family::{Family, Kind, Words};
 use crate::number::Number;
@@ -21,10 +21,15 @@ struct Part {
     families: Vec<Family>,
     /// Of the families' names: those that differ have other names.
     marks: Vec<u64>,
+    /// Families by name, once there are more than a few.
+    places: HashMap<Words, usize>,
     lines: String,
     /// Where lines of one family end, and those of another begin.
     runs: Vec<Run>,
 }
+
+/// Up to so many families are found faster by looking at all of them.
+const FEW: usize = 64;
 
 /// Bytes: a line is reserved for before it is written.
 const SPARE: usize = 256;
@@ -55,6 +60,7 @@ impl Exposition {
         let part = Part {
             families: Vec::with_capacity(room.families),
             marks: Vec::with_capacity(room.families),
+            places: HashMap::new(),
             lines: String::with_capacity(room.bytes),
             runs: Vec::with_capacity(room.runs),
         };
@@ -62,6 +68,13 @@ impl Exposition {
             part,
             ..Self::default()
         }
+    }
+
+    /// Bytes of its samples.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let parts = std::iter::once(&self.part).chain(&self.absorbed);
+        parts.map(|part| part.lines.len()).sum()
     }
 
     /// What is added to, absorbed parts left out, with something to spare: numbers grow.
@@ -109,9 +122,21 @@ impl Exposition {
     }
 
     fn push(&mut self, name: Words, kind: Kind, help: Words) -> Samples<'_> {
-        self.part.marks.push(mark(&name));
-        self.part.families.push(Family { name, help, kind });
-        self.samples(self.part.families.len() - 1)
+        let part = &mut self.part;
+        let place = part.families.len();
+        if place == FEW {
+            let known = part.families.iter().enumerate();
+            part.places = known
+                .map(|(place, family)| (family.name.clone(), place))
+                .collect();
+        }
+        if place >= FEW {
+            part.places.insert(name.clone(), place);
+        } else {
+            part.marks.push(mark(&name));
+        }
+        part.families.push(Family { name, help, kind });
+        self.samples(place)
     }
 
     fn samples(&mut self, family: usize) -> Samples<'_> {
@@ -130,6 +155,9 @@ impl Exposition {
             if family.is_some_and(|family| &*family.name == name) {
                 return place;
             }
+        }
+        if families.len() > FEW {
+            return self.part.places.get(name).copied();
         }
         let wanted = mark(name);
         let mut marks = self.part.marks.iter().zip(families);

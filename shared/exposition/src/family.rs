@@ -1,5 +1,7 @@
 //! What a family is called, and what its numbers are.
 
+use std::borrow::Borrow;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -42,6 +44,26 @@ impl Deref for Words {
             Self::Own(words) => words,
             Self::Shared(words) => words,
         }
+    }
+}
+
+impl PartialEq for Words {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Words {}
+
+impl Hash for Words {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
+}
+
+impl Borrow<str> for Words {
+    fn borrow(&self) -> &str {
+        self
     }
 }
 

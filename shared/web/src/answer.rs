@@ -20,6 +20,9 @@ pub struct Answer {
 /// Below this, compressing costs more than it saves.
 const COMPRESS: usize = 1024;
 
+/// Packed at 300 MB a second.
+const LARGE: usize = 1 << 20;
+
 const PLAIN: &str = "text/plain; charset=utf-8";
 
 impl Answer {
@@ -69,7 +72,12 @@ impl Answer {
         }
     }
 
-    /// As it is sent. Compressing a large one takes about a millisecond.
+    /// Whether packing it takes milliseconds, so that it is to be done on a thread of its own.
+    pub(crate) fn is_large(&self) -> bool {
+        self.text.len() >= LARGE
+    }
+
+    /// As it is sent.
     pub(crate) fn response(self, gzip: bool) -> Response<Full<Bytes>> {
         let packed = if gzip && self.text.len() >= COMPRESS {
             pack(self.text.as_bytes())

@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -184,6 +184,13 @@ async fn answer<S: Site>(
     } else {
         Answer::wrong_method()
     };
+    if gzip && answer.is_large() {
+        let packed = spawn_blocking(move || answer.response(true)).await;
+        return packed.unwrap_or_else(|error| {
+            tracing::error!(%error, "an answer was not packed");
+            Answer::unavailable("the answer could not be packed").response(false)
+        });
+    }
     answer.response(gzip)
 }
 
@@ -200,6 +207,7 @@ mod tests {
         async fn answer(&self, request: Request) -> Answer {
             match request.path.as_str() {
                 "/metrics" => Answer::ok("text/plain", "up 1\n".repeat(500)),
+                "/large" => Answer::ok("text/plain", "up 1\n".repeat(500_000)),
                 _ => Answer::not_found(),
             }
         }
@@ -280,6 +288,12 @@ mod tests {
             let told = ask(address, head).await;
             assert!(split(&told).0.starts_with(status), "{head}");
         }
+        let told = ask(address, "GET /large HTTP/1.1\r\nAccept-Encoding: gzip").await;
+        let (head, body) = split(&told);
+        assert!(head.contains("content-encoding: gzip"), "{head}");
+        let mut plain = String::new();
+        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(body), &mut plain).unwrap();
+        assert!(plain == "up 1\n".repeat(500_000));
         let long = format!("GET /metrics HTTP/1.1\r\nX: {}", "x".repeat(2 * HEAD));
         let told = ask(address, &long).await;
         assert!(told.is_empty() || split(&told).0.starts_with("http/1.1 431"));

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use brine_exposition::Exposition;
-use regex_lite::Regex;
 
 use crate::collector::{CollectError, Collector, Definition, Opt, Value};
 use crate::options::{Invalid, Options};
-use crate::pattern::compile;
+use crate::pattern::Filter;
 use crate::roots::{Directory, Roots, numbered};
 
 const GUEST: &str = "guest";
@@ -47,8 +46,8 @@ pub(super) const DEFINITION: Definition = Definition {
 struct Cpu {
     guest: bool,
     info: bool,
-    flags: Option<Regex>,
-    bugs: Option<Regex>,
+    flags: Option<Filter>,
+    bugs: Option<Filter>,
     /// What was told last, by processor.
     told: Mutex<Vec<Ticks>>,
     /// Those are a matter of the kernel's command line: they are read once.
@@ -57,8 +56,8 @@ struct Cpu {
 
 impl Cpu {
     fn new(options: &Options) -> Result<Self, Invalid> {
-        let flags = compile(options, FLAGS, options.text(FLAGS))?;
-        let bugs = compile(options, BUGS, options.text(BUGS))?;
+        let flags = Filter::including(options, FLAGS)?;
+        let bugs = Filter::including(options, BUGS)?;
         Ok(Self {
             guest: options.switch(GUEST),
             info: options.switch(INFO) || flags.is_some() || bugs.is_some(),
@@ -267,9 +266,9 @@ impl Cpu {
     }
 }
 
-fn distinct<'a>(words: &'a str, filter: &Regex) -> Vec<&'a str> {
+fn distinct<'a>(words: &'a str, filter: &Filter) -> Vec<&'a str> {
     let words = words.split_ascii_whitespace();
-    let mut words: Vec<&str> = words.filter(|word| filter.is_match(word)).collect();
+    let mut words: Vec<&str> = words.filter(|word| filter.takes(word)).collect();
     words.sort_unstable();
     words.dedup();
     words

@@ -2,7 +2,6 @@
 //! name and a value on each line.
 
 use brine_exposition::{Exposition, Kind};
-use memchr::memchr_iter;
 use regex_lite::Regex;
 
 use crate::collector::{CollectError, Collector, Definition, Opt, Value};
@@ -102,18 +101,15 @@ impl Netstat {
             };
             let values = lines.next().unwrap_or_default();
             let mut wanted = head.wanted.iter().peekable();
-            let (mut column, mut begin) = (0, None);
+            let mut count = 0;
             // The line begins with the protocol's name again.
-            for end in memchr_iter(b' ', values.as_bytes()).chain([values.len()]) {
-                if let Some(begin) = begin {
-                    if let Some((_, title)) = wanted.next_if(|(wanted, _)| *wanted == column) {
-                        found.push((title.clone(), &values[begin..end]));
-                    }
-                    column += 1;
+            for (column, value) in values.split(' ').skip(1).enumerate() {
+                if let Some((_, title)) = wanted.next_if(|(wanted, _)| *wanted == column) {
+                    found.push((title.clone(), value));
                 }
-                begin = Some(end + 1);
+                count = column + 1;
             }
-            if column != head.count {
+            if count != head.count {
                 let what = format!("{protocol} is uneven");
                 return Err(CollectError::malformed(file, what));
             }

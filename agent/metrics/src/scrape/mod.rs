@@ -77,8 +77,8 @@ impl Scraper {
         self
     }
 
-    /// Begins to ask all collectors, or those that `only` names, for `within` at most. When all is told, `done` is
-    /// called, on another thread.
+    /// Begins to ask all collectors, or those that `only` names, for `within` at most. When the last one is
+    /// through, `done` is called, on another thread.
     ///
     /// # Errors
     /// A name is none of a collector that runs here.
@@ -147,15 +147,19 @@ impl Scrape<'_> {
         let mut state = round.state();
         while state.parts.len() < round.slots.len() {
             let now = Instant::now();
-            if now >= self.end {
+            let is_late = now >= self.end;
+            // Without a thread, which was said, there is nobody to wait for.
+            if is_late || worker.is_none() {
                 let took = state.since.elapsed();
                 state.worker += 1;
                 state
                     .parts
                     .resize_with(round.slots.len(), || Part::failed(took));
-                tracing::warn!(
-                    "a scrape of the machine's metrics took too long: it is told as far as it came"
-                );
+                if is_late {
+                    tracing::warn!(
+                        "a scrape of the machine's metrics took too long: it is told as far as it came"
+                    );
+                }
                 // Whoever works on it finds out, and ends.
                 *worker = None;
                 break;

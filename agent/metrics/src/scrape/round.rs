@@ -16,7 +16,7 @@ pub(super) struct Round {
     pub(super) roots: Arc<Roots>,
     pub(super) slots: Vec<Arc<Slot>>,
     pub(super) state: Mutex<State>,
-    /// Called when all is told.
+    /// Called when the last collector is through.
     pub(super) done: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -96,16 +96,16 @@ impl Round {
         Some(())
     }
 
-    /// What there is, with what is said of each collector.
+    /// What there is, with what is said of each collector. The parts stay, since a worker counts them.
     pub(super) fn told(&self) -> Exposition {
-        let parts = std::mem::take(&mut self.state().parts);
+        let mut state = self.state();
         let mut all = Exposition::new();
         let mut about = Exposition::new();
-        for (slot, part) in self.slots.iter().zip(parts) {
+        for (slot, part) in self.slots.iter().zip(&mut state.parts) {
             if !slot.quiet {
-                slot.tell(&part, &mut about);
+                slot.tell(part, &mut about);
             }
-            all.absorb(part.families);
+            all.absorb(std::mem::take(&mut part.families));
         }
         all.absorb(about);
         all
