@@ -188,6 +188,10 @@ pub fn main(cli: Cli) -> anyhow::Result<ExitCode> {
             flags,
         } => {
             let flags = match flags_file {
+                Some(file) if flags.are_given => anyhow::bail!(
+                    "flags are given here and in {}: give all of them in one place",
+                    file.display()
+                ),
                 Some(file) => flags_of(&file)?,
                 None => *flags,
             };

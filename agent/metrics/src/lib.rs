@@ -6,6 +6,7 @@
 //! collectors/ one file each, and the list of them
 //! roots       where /proc, /sys and / are, and how files under them are read
 //! words       numbers out of the kernel's texts
+//! complaints  what fails, for the log
 //! kept        attributes that are read at every scrape
 //! netlink     lists that the kernel has no files for
 //! remembered  what was made of the kernel's words
@@ -17,6 +18,7 @@
 
 pub mod collector;
 mod collectors;
+mod complaints;
 mod kept;
 mod netlink;
 pub mod options;

@@ -1,13 +1,17 @@
 //! `GET /metrics`, where the file says. The file is looked at often: an apply that changes it needs no restart.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use brine_exposition::CONTENT_TYPE;
 use brine_web::{Answer, Limits, Request, Site, Token, serve};
+use nix::fcntl::OFlag;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex as Turns;
 use tokio::task::JoinSet;
@@ -17,7 +21,6 @@ use tokio_util::sync::CancellationToken;
 use super::flags::{Flags, addresses};
 use super::own::Own;
 use super::scraper::Node;
-use crate::state::atomic;
 
 /// Between two looks at the file.
 const LOOK: Duration = Duration::from_secs(2);
@@ -56,6 +59,19 @@ pub(crate) async fn run(root: PathBuf, own: Own, stop: CancellationToken) {
                             }
                         }
                         serving = next;
+                        if let Some(serving) = &serving {
+                            // What is told once is told again of a new file.
+                            told.clear();
+                            // Said now if there is none, and not when somebody asks.
+                            serving.site.token().await;
+                        }
+                        if serving
+                            .as_ref()
+                            .is_some_and(|next| next.flags.listen.is_empty())
+                        {
+                            let why = "metrics are not served: there is no --web.listen-address";
+                            tell(&mut told, Ok(why.to_owned()));
+                        }
                     }
                     // What is wrong changes nothing: it is served as before.
                     Err(why) => tell(&mut told, Err(why)),
@@ -94,16 +110,25 @@ fn tell(told: &mut String, outcome: Result<String, String>) {
     }
 }
 
-fn read(path: &Path) -> std::io::Result<Option<String>> {
-    match std::fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Ok(metadata) if metadata.len() > LARGEST => {
-            return Err(std::io::Error::other(format!("more than {LARGEST} bytes")));
-        }
-        other => other?,
+/// A small file; none where it is missing. What is no file is refused: a pipe would never answer, a device never end.
+fn read(path: &Path) -> io::Result<Option<String>> {
+    let open = File::options()
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(path);
+    let file = match open {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        open => open?,
     };
-    let bytes = atomic::read(path)?;
-    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(io::Error::other(format!("more than {LARGEST} bytes")));
+    }
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// What a file asks for, and what came of it.
@@ -175,11 +200,11 @@ impl Serving {
     }
 }
 
-async fn bind(word: &str) -> std::io::Result<(TcpListener, SocketAddr)> {
+async fn bind(word: &str) -> io::Result<(TcpListener, SocketAddr)> {
     // A name may have to be asked for.
     let word = word.to_owned();
     let found = tokio::task::spawn_blocking(move || addresses(&word)).await;
-    let found = found.map_err(std::io::Error::other)??;
+    let found = found.map_err(io::Error::other)??;
     let listener = TcpListener::bind(&found[..]).await?;
     let address = listener.local_addr()?;
     Ok((listener, address))
@@ -290,6 +315,25 @@ mod tests {
     fn address(last: u8) -> SocketAddr {
         let [low, middle, ..] = std::process::id().to_le_bytes();
         SocketAddr::from(([127, middle, low, last], 9100))
+    }
+
+    #[test]
+    fn what_would_never_end_is_not_read() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        nix::unistd::mkfifo(&at("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", at("device")).unwrap();
+        std::fs::write(
+            at("long"),
+            vec![b'x'; usize::try_from(LARGEST).unwrap() + 1],
+        )
+        .unwrap();
+        std::fs::write(at("short"), "x").unwrap();
+        for name in ["pipe", "device", "long", "."] {
+            assert!(read(&at(name)).is_err(), "{name}");
+        }
+        assert_eq!(read(&at("short")).unwrap().as_deref(), Some("x"));
+        assert_eq!(read(&at("none")).unwrap(), None);
     }
 
     #[tokio::test]

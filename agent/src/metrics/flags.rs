@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use brine_node_metrics::collector::{Definition, Value};
 use brine_node_metrics::options::Options;
 use brine_node_metrics::{COLLECTORS, Roots, Selection};
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 /// What is collected, from where, and who may have it.
@@ -19,6 +20,8 @@ pub(crate) struct Flags {
     pub(crate) token_file: Option<PathBuf>,
     /// Whether the agent tells of itself too.
     pub(crate) own: bool,
+    /// Whether any was given.
+    pub(crate) are_given: bool,
 }
 
 const PATHS: [(&str, &str, &str); 4] = [
@@ -57,6 +60,12 @@ impl Flags {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let lines = text.lines().map(str::trim);
         let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let lines: Vec<&str> = lines.collect();
+        if let Some(line) = lines.iter().find(|line| is_quoted(line)) {
+            return Err(format!(
+                "{line}: quotes would be a part of the value: leave them out"
+            ));
+        }
         let command = Self::augment_args(Command::new("metrics").no_binary_name(true));
         let matches = command.try_get_matches_from(lines).map_err(|error| {
             let words = error.to_string();
@@ -65,6 +74,16 @@ impl Flags {
         })?;
         Self::from_arg_matches(&matches).map_err(|error| error.to_string())
     }
+}
+
+/// As somebody has it who copies from a shell.
+fn is_quoted(line: &str) -> bool {
+    let Some((_, value)) = line.split_once('=') else {
+        return line.starts_with(['"', '\'']);
+    };
+    ['"', '\'']
+        .iter()
+        .any(|quote| value.len() > 1 && value.starts_with(*quote) && value.ends_with(*quote))
 }
 
 /// The addresses behind a word: `10.0.0.5:9100`, `host:9100`, `:9100` for all.
@@ -115,7 +134,8 @@ impl Args for Flags {
                 Arg::new(TOKEN)
                     .long(TOKEN)
                     .value_name("FILE")
-                    .help("Ask for the bearer token in this file"),
+                    .value_parser(absolute)
+                    .help("Ask for the bearer token in this file: 16 characters or more, without spaces"),
             )
             .arg(
                 Arg::new(NOT_OWN)
@@ -199,6 +219,15 @@ fn listen(word: &str) -> Result<String, String> {
     }
 }
 
+fn absolute(word: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(word);
+    if path.is_absolute() {
+        Ok(path)
+    } else {
+        Err("expected a path from / on".to_owned())
+    }
+}
+
 impl FromArgMatches for Flags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let path = |name: &str| -> PathBuf {
@@ -250,8 +279,9 @@ impl FromArgMatches for Flags {
             roots,
             selection,
             listen: listen.map(|all| all.cloned().collect()).unwrap_or_default(),
-            token_file: matches.get_one::<String>(TOKEN).map(PathBuf::from),
+            token_file: matches.get_one::<PathBuf>(TOKEN).cloned(),
             own: !matches.get_flag(NOT_OWN),
+            are_given: are_given(matches),
         })
     }
 
@@ -259,6 +289,14 @@ impl FromArgMatches for Flags {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
     }
+}
+
+fn are_given(matches: &ArgMatches) -> bool {
+    const OURS: [&str; 4] = ["collector.", "no-collector.", "path.", "web."];
+    matches.ids().any(|id| {
+        OURS.iter().any(|ours| id.as_str().starts_with(ours))
+            && matches.value_source(id.as_str()) == Some(ValueSource::CommandLine)
+    })
 }
 
 /// What was said of a switch, if anything.
@@ -295,6 +333,22 @@ mod tests {
         assert_eq!(options.text("fs-types-exclude"), "^(a b|c)$");
         assert!(flags.own && !flags.selection.no_defaults);
         assert!(Flags::parse("").unwrap().listen.is_empty());
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        for line in [
+            "--collector.netdev.device-exclude=\"^lo$\"",
+            "'--collector.loadavg'",
+            "--web.token-file=token",
+            "--web.token-file=",
+        ] {
+            assert!(Flags::parse(line).is_err(), "{line}");
+        }
+        let flags = Flags::parse("--collector.filesystem.mount-points-exclude=^/\"x").unwrap();
+        assert!(flags.are_given);
+        assert!(Flags::parse("--no-collector.loadavg").unwrap().are_given);
+        assert!(!Flags::parse("").unwrap().are_given);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::flags::Flags;
 use super::own::Own;
-use crate::VERSION;
+use crate::{VERSION, memory};
 
 /// Bytes of samples: to put together more takes longer than the network's thread should be busy with it.
 const LARGE: usize = 1 << 20;
@@ -53,8 +53,23 @@ impl Node {
         if told.size() < LARGE {
             return Ok(told.text());
         }
-        let text = spawn_blocking(move || told.text()).await;
+        let text = spawn_blocking(move || {
+            let text = told.text();
+            drop(told);
+            memory::trim();
+            text
+        })
+        .await;
         Ok(text.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())))
+    }
+}
+
+/// This architecture, as Go calls it.
+fn goarch() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
     }
 }
 
@@ -62,7 +77,7 @@ impl Node {
 fn build(_: &Roots, out: &mut Exposition) -> Result<(), CollectError> {
     let labels = [
         ("branch", ""),
-        ("goarch", ""),
+        ("goarch", goarch()),
         ("goos", std::env::consts::OS),
         ("goversion", ""),
         ("revision", "brine-agent"),
@@ -70,7 +85,7 @@ fn build(_: &Roots, out: &mut Exposition) -> Result<(), CollectError> {
     ];
     out.gauge(
         "node_exporter_build_info",
-        "A metric with a constant '1' value labeled by version, revision, branch, and goversion from which node_exporter was built.",
+        "A metric with a constant '1' value labeled by version, revision, branch, goversion from which node_exporter was built, and the goos and goarch for the build.",
     )
     .add(&labels, 1_u64);
     Ok(())

@@ -1,9 +1,10 @@
 //! Listening, with limits for everything.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -14,9 +15,9 @@ use hyper::{Method, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::{AbortHandle, JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::Answer;
@@ -56,9 +57,9 @@ impl Door for () {
 /// What strangers can make an endpoint hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at a time; more are closed at once.
+    /// Connections at a time; beyond, those are closed that have not been let in yet, or the one that comes.
     pub connections: usize,
-    /// For a handshake.
+    /// For a handshake, and until some of an answer is taken.
     pub patience: Duration,
     /// Until a next request has come, its head included: longer than between two scrapes.
     pub idle: Duration,
@@ -80,6 +81,16 @@ impl Default for Limits {
 /// Bytes of a request's head.
 const HEAD: usize = 16 * 1024;
 
+/// Between two words in the log about too many connections.
+const CROWDED: Duration = Duration::from_secs(60);
+
+/// A connection.
+struct Open {
+    handle: AbortHandle,
+    /// Whether it was let in.
+    is_known: Arc<AtomicBool>,
+}
+
 /// Serves until `stop`. A connection that fails costs itself.
 pub async fn serve<S: Site, D: Door>(
     listener: TcpListener,
@@ -88,8 +99,9 @@ pub async fn serve<S: Site, D: Door>(
     limits: Limits,
     stop: CancellationToken,
 ) {
-    let room = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
+    let mut open: VecDeque<Open> = VecDeque::new();
+    let mut crowded: Option<Instant> = None;
     loop {
         let stream = tokio::select! {
             () = stop.cancelled() => break,
@@ -104,20 +116,33 @@ pub async fn serve<S: Site, D: Door>(
                 }
             },
         };
-        let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
-            tracing::debug!("too many connections: one is closed at once");
-            continue;
-        };
-        let (site, door) = (Arc::clone(&site), door.clone());
-        connections.spawn(async move {
+        open.retain(|one| !one.handle.is_finished());
+        if open.len() >= limits.connections {
+            // Once in a while: whoever comes and comes does not fill the log.
+            if crowded.is_none_or(|told| told.elapsed() >= CROWDED) {
+                crowded = Some(Instant::now());
+                let limit = limits.connections;
+                tracing::warn!(limit, "too many connections: some are closed at once");
+            }
+            // Whoever has not been let in yet makes room, the oldest first: who has something to ask asks at once.
+            let mut strangers = open.iter();
+            let stranger = strangers.position(|one| !one.is_known.load(Ordering::Relaxed));
+            match stranger.and_then(|place| open.remove(place)) {
+                Some(stranger) => stranger.handle.abort(),
+                None => continue,
+            }
+        }
+        let is_known = Arc::new(AtomicBool::new(false));
+        let (site, door, known) = (Arc::clone(&site), door.clone(), Arc::clone(&is_known));
+        let handle = connections.spawn(async move {
             let entered = timeout(limits.patience, door.enter(stream)).await;
             match entered {
-                Ok(Ok(stream)) => converse(stream, site, limits).await,
+                Ok(Ok(stream)) => converse(stream, site, known, limits).await,
                 Ok(Err(error)) => tracing::debug!(%error, "a handshake failed"),
                 Err(_) => tracing::debug!("a handshake took too long"),
             }
-            drop(place);
         });
+        open.push_back(Open { handle, is_known });
     }
     connections.shutdown().await;
 }
@@ -125,9 +150,13 @@ pub async fn serve<S: Site, D: Door>(
 async fn converse<S: Site>(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     site: Arc<S>,
+    is_known: Arc<AtomicBool>,
     limits: Limits,
 ) {
-    let is_known = Arc::new(AtomicBool::new(false));
+    // Who does not read what he asked for is not waited for.
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.patience));
+    let stream = Box::pin(stream);
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let (site, is_known) = (Arc::clone(&site), Arc::clone(&is_known));
         async move { Ok::<_, Infallible>(answer(&request, &*site, &is_known).await) }
@@ -138,7 +167,7 @@ async fn converse<S: Site>(
         .max_buf_size(HEAD)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
-    // A stranger has so long to say something; whoever is known, for reading what he asked for.
+    // A stranger has so long to say something.
     for patience in [limits.patience, limits.lifetime] {
         tokio::select! {
             ended = &mut connection => {
@@ -321,19 +350,51 @@ mod tests {
     async fn connections_have_a_limit_and_an_end() {
         let limits = Limits {
             connections: 1,
-            idle: Duration::from_millis(100),
+            idle: Duration::from_millis(200),
             ..Limits::default()
         };
         let (address, stop) = page(None, limits).await;
+        // Who says nothing makes room for who does.
         let mut silent = TcpStream::connect(address).await.unwrap();
         silent.write_all(b"GET /metr").await.unwrap();
         let told = ask(address, "GET /metrics HTTP/1.1").await;
-        assert!(told.is_empty(), "there is room for one");
-        // It is closed when its time is up, and the next one has room.
+        assert!(split(&told).0.starts_with("http/1.1 200"));
         let mut rest = Vec::new();
         let _ = silent.read_to_end(&mut rest).await;
+        assert!(rest.is_empty());
+        // Who was answered keeps his place until he is idle for long.
+        let mut known = TcpStream::connect(address).await.unwrap();
+        known
+            .write_all(b"HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
+        let mut head = [0; 64];
+        let count = known.read(&mut head).await.unwrap();
+        assert!(count > 0);
+        let told = ask(address, "GET /metrics HTTP/1.1").await;
+        assert!(told.is_empty(), "there is room for one");
+        let _ = known.read_to_end(&mut rest).await;
         loop {
             let told = ask(address, "GET /metrics HTTP/1.1").await;
+            if !told.is_empty() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        // Nor for who asks and never reads.
+        let limits = Limits {
+            connections: 1,
+            patience: Duration::from_millis(100),
+            ..Limits::default()
+        };
+        let (open, _stop) = page(None, limits).await;
+        let mut deaf = TcpStream::connect(open).await.unwrap();
+        let many = "GET /large HTTP/1.1\r\nHost: x\r\n\r\n".repeat(20);
+        deaf.write_all(many.as_bytes()).await.unwrap();
+        let mut first = [0; 1];
+        deaf.read_exact(&mut first).await.unwrap();
+        loop {
+            let told = ask(open, "GET /metrics HTTP/1.1").await;
             if !told.is_empty() {
                 break;
             }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use brine_exposition::{Exposition, Room};
 
 use crate::collector::{CollectError, Collector};
+use crate::complaints::{Complaints, reason};
 use crate::roots::Roots;
 
 pub(super) struct Slot {
@@ -19,6 +20,7 @@ pub(super) struct Slot {
     pub(super) out: AtomicBool,
     /// What the last run took.
     room: Mutex<Room>,
+    complaints: Complaints,
 }
 
 impl std::fmt::Debug for Slot {
@@ -52,6 +54,7 @@ impl Slot {
             collector,
             out: AtomicBool::new(false),
             room: Mutex::default(),
+            complaints: Complaints::default(),
         }
     }
 
@@ -77,22 +80,17 @@ impl Slot {
         let room = || self.room.lock().unwrap_or_else(PoisonError::into_inner);
         let mut families = Exposition::with_room(*room());
         let collect = AssertUnwindSafe(|| self.collector.collect(roots, &mut families));
-        let succeeded = match catch_unwind(collect) {
-            Ok(Ok(())) => true,
-            Ok(Err(CollectError::NoData)) => false,
-            Ok(Err(error)) => {
-                tracing::debug!(
-                    collector = self.name,
-                    error = &error as &dyn std::error::Error,
-                    "failed"
-                );
-                false
-            }
-            Err(_) => {
-                tracing::error!(collector = self.name, "panicked");
-                false
-            }
+        let failed = match catch_unwind(collect) {
+            Ok(Ok(())) => None,
+            // That there is nothing of the kind is no news.
+            Ok(Err(CollectError::NoData)) => Some(None),
+            Ok(Err(error)) => Some(Some(reason(&error))),
+            Err(_) => Some(Some("it panicked".to_owned())),
         };
+        let succeeded = failed.is_none();
+        let complaint = failed.flatten();
+        self.complaints
+            .tell(complaint.map(|why| (format!("collector {}", self.name), why)));
         *room() = families.room();
         Part {
             families,

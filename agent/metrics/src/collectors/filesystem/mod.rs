@@ -34,7 +34,7 @@ pub(super) const DEFINITION: Definition = Definition {
         },
         Opt {
             name: TIMEOUT,
-            help: "How long to wait for a mount to respond before it is reported as an error.",
+            help: "How long to wait for a mount to respond before it is reported as an error; 4s at most.",
             default: Value::Text("2s"),
         },
     ],
@@ -42,7 +42,7 @@ pub(super) const DEFINITION: Definition = Definition {
         Ok(Box::new(FileSystems {
             points: Filter::excluding(options, MOUNT_POINTS)?,
             types: Filter::excluding(options, TYPES)?,
-            timeout: options.duration(TIMEOUT)?,
+            timeout: options.duration(TIMEOUT)?.min(LONGEST),
             asker: Asker::default(),
         }))
     },
@@ -51,6 +51,9 @@ pub(super) const DEFINITION: Definition = Definition {
 const MOUNT_POINTS: &str = "mount-points-exclude";
 const TYPES: &str = "fs-types-exclude";
 const TIMEOUT: &str = "mount-timeout";
+
+/// One mount that hangs must not take the others with it: a collector has five seconds.
+const LONGEST: Duration = Duration::from_secs(4);
 
 #[derive(Debug)]
 struct FileSystems {

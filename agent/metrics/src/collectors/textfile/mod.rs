@@ -2,7 +2,7 @@
 
 mod parse;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -12,6 +12,7 @@ use brine_exposition::{Exposition, Kind, Number, Samples};
 use nix::fcntl::OFlag;
 
 use crate::collector::{CollectError, Collector, Definition, Opt, Value};
+use crate::complaints::Complaints;
 use crate::roots::{Roots, names};
 use parse::{Family, Labels, Metric, Reading};
 
@@ -31,35 +32,48 @@ pub(super) const DEFINITION: Definition = Definition {
     new: |options| {
         Ok(Box::new(TextFiles {
             directory: options.text(DIRECTORY).to_owned(),
+            is_given: options.is_given(DIRECTORY),
+            complaints: Complaints::default(),
         }))
     },
 };
 
 struct TextFiles {
     directory: String,
+    is_given: bool,
+    complaints: Complaints,
 }
 
 impl Collector for TextFiles {
     fn collect(&self, _: &Roots, out: &mut Exposition) -> Result<(), CollectError> {
         let mut failed = false;
+        let mut complaints = Vec::new();
         let mut files = Vec::new();
         for directory in directories(&self.directory) {
             // A list that is empty for want of the directory is an error here.
             let found = names(&directory).ok().filter(|_| directory.is_dir());
-            failed |= found.is_none();
+            if found.is_none() {
+                failed = true;
+                // The usual place is there where somebody uses it.
+                if self.is_given {
+                    let why = "it is no directory that can be listed".to_owned();
+                    complaints.push((shown(&directory), why));
+                }
+            }
             let found = found.unwrap_or_default().into_iter();
             for name in found.filter(|name| name.ends_with(".prom")) {
                 let path = shown(&directory.join(name));
                 match load(Path::new(&path)) {
                     Ok((families, modified)) => files.push((path, families, modified)),
                     Err(why) => {
-                        tracing::debug!(file = path, why, "metrics are left out");
+                        complaints.push((path, why));
                         failed = true;
                     }
                 }
             }
         }
-        tell(&files, out);
+        complaints.extend(tell(&files, out));
+        self.complaints.tell(complaints);
         for (path, _, modified) in &files {
             out.gauge(
                 "node_textfile_mtime_seconds",
@@ -215,8 +229,9 @@ fn in_set(set: &str, letter: char) -> bool {
     false
 }
 
-/// All families of all files. Of what does not fit together, the first counts.
-fn tell(files: &[(String, Vec<Family>, i64)], out: &mut Exposition) {
+/// All families of all files. Of what does not fit together, the first counts; the others are said.
+fn tell(files: &[(String, Vec<Family>, i64)], out: &mut Exposition) -> BTreeMap<String, String> {
+    let mut complaints = BTreeMap::new();
     let mut sources: HashMap<&str, Vec<&str>> = HashMap::new();
     for (path, families, _) in files {
         for family in families {
@@ -236,7 +251,8 @@ fn tell(files: &[(String, Vec<Family>, i64)], out: &mut Exposition) {
             None => !collides(name, family.kind, &told),
         };
         if !fits {
-            tracing::debug!(family = name, "does not fit one of the same name");
+            let why = "not all of it fits together: the first help, type or name counts";
+            complaints.insert(format!("metric {name} of text files"), why.to_owned());
             continue;
         }
         // Labels that only some have are empty in the others.
@@ -254,9 +270,13 @@ fn tell(files: &[(String, Vec<Family>, i64)], out: &mut Exposition) {
             }
             if series.insert((name, labels.clone())) {
                 write(metric, &labels, &mut samples);
+            } else {
+                let why = "a series is there twice: the first counts";
+                complaints.insert(format!("metric {name} of text files"), why.to_owned());
             }
         }
     }
+    complaints
 }
 
 /// Whether its samples would be taken for those of another family, as `x_count` for those of a summary `x`.
