@@ -45,7 +45,8 @@ fn goes_and_comes(what: &str, go: fn(&lab::host::Host), come: fn(&lab::host::Hos
     go(&host);
     let out = wait_for(&fleet, "backend03", "DOWN");
     let report = clients.stop().expect("the prober's report");
-    assert!(report.requests > 20, "{report:?}");
+    // Twenty a second; it may be out within one.
+    assert!(report.requests > 5, "{report:?}");
     assert_eq!(report.failed, 0, "{what}: requests failed: {report:?}");
     super::figure(&format!(
         "{what}: out of both rotations after {:.1} s, none of {} requests failed, the slowest took {} ms",
