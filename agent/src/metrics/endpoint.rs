@@ -64,13 +64,10 @@ pub(crate) async fn run(root: PathBuf, own: Own, stop: CancellationToken) {
                             told.clear();
                             // Said now if there is none, and not when somebody asks.
                             serving.site.token().await;
-                        }
-                        if serving
-                            .as_ref()
-                            .is_some_and(|next| next.flags.listen.is_empty())
-                        {
-                            let why = "metrics are not served: there is no --web.listen-address";
-                            tell(&mut told, Ok(why.to_owned()));
+                            if serving.flags.listen.is_empty() {
+                                let why = "metrics are not served: no --web.listen-address";
+                                tell(&mut told, Ok(why.to_owned()));
+                            }
                         }
                     }
                     // What is wrong changes nothing: it is served as before.

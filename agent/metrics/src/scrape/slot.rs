@@ -80,15 +80,13 @@ impl Slot {
         let room = || self.room.lock().unwrap_or_else(PoisonError::into_inner);
         let mut families = Exposition::with_room(*room());
         let collect = AssertUnwindSafe(|| self.collector.collect(roots, &mut families));
-        let failed = match catch_unwind(collect) {
-            Ok(Ok(())) => None,
+        let (succeeded, complaint) = match catch_unwind(collect) {
+            Ok(Ok(())) => (true, None),
             // That there is nothing of the kind is no news.
-            Ok(Err(CollectError::NoData)) => Some(None),
-            Ok(Err(error)) => Some(Some(reason(&error))),
-            Err(_) => Some(Some("it panicked".to_owned())),
+            Ok(Err(CollectError::NoData)) => (false, None),
+            Ok(Err(error)) => (false, Some(reason(&error))),
+            Err(_) => (false, Some("it panicked".to_owned())),
         };
-        let succeeded = failed.is_none();
-        let complaint = failed.flatten();
         self.complaints
             .tell(complaint.map(|why| (format!("collector {}", self.name), why)));
         *room() = families.room();

@@ -106,23 +106,11 @@ impl Range {
         let apart = samples.filter(|(series, value)| {
             let within = self.0.get(*series).is_some_and(|(least, most)| {
                 let value = number(value);
-                let slack = value.abs() * slack(series);
-                value.is_nan() && least.is_nan()
-                    || (*least - slack..=*most + slack).contains(&value)
+                value.is_nan() && least.is_nan() || (*least..=*most).contains(&value)
             });
             !within
         });
         apart.map(|(series, _)| series.clone()).collect()
-    }
-}
-
-/// As a part of the value. What all processes were promised changes with what the one that tells it needs for telling:
-/// ours takes memory for its answer while it is made, theirs keeps it.
-fn slack(series: &str) -> f64 {
-    if series == "node_memory_Committed_AS_bytes" {
-        0.002
-    } else {
-        0.0
     }
 }
 
